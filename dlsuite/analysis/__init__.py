@@ -1,0 +1,20 @@
+"""Questions asked of a trained network. A module here exposes `draw(task, predictions, path)`."""
+
+import importlib
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+from dlsuite.runs.console import Console
+
+
+def run(names: Iterable[str], task: Any, folder: pathlib.Path, console: Console) -> None:
+  """Draws `<folder>/<name>.png` for each named analysis, from one pass over the test split."""
+  names = list(names)
+  if not names or not task.config.data.test:
+    return
+  predictions = task.predict("test")
+  for name in names:
+    module = importlib.import_module(f"dlsuite.analysis.{name}")
+    if not module.draw(task, predictions, folder / f"{name}.png"):
+      console.line(f"  analysis {name}: nothing to draw for this network")

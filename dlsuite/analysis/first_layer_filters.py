@@ -1,0 +1,47 @@
+"""The filters of the first convolution."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from dlsuite.runs.figures import figure
+
+_MOST = 64
+
+
+def draw(task: Any, predictions: dict[str, np.ndarray], path: pathlib.Path) -> bool:
+  """Draws each filter [h, w] of the first layer whose kernel has two spatial axes and sees the image's channels.
+
+  Returns:
+    False if there is no such layer.
+  """
+  network = next(iter(task.networks.values()))
+  for layer in network.layers:
+    kernel = getattr(layer, "kernel", None)
+    if kernel is not None and len(kernel.shape) in (3, 4):
+      break
+  else:
+    return False
+  values = np.asarray(kernel.numpy(), np.float32)
+  values = values if values.ndim == 4 else values[:, :, None, :]
+  channels, count = values.shape[2], min(values.shape[3], _MOST)
+  as_colour = channels == 3
+  pictures = [values[..., i] for i in range(count)] if as_colour else [values[:, :, 0, i] for i in range(count)]
+  limit = float(np.abs(values[..., :count]).max())
+  columns = min(8, count)
+  rows = -(-count // columns)
+  with figure(path, rows, columns, (1.15 * columns + 1, 1.2 * rows + 0.9)) as (fig, axes):
+    grid = np.atleast_1d(axes).ravel()
+    for axis in grid:
+      axis.axis("off")
+    for i, (axis, picture) in enumerate(zip(grid, pictures, strict=False)):
+      if as_colour:
+        axis.imshow((picture / limit + 1) / 2)
+      else:
+        shown = axis.imshow(picture, cmap="RdBu_r", vmin=-limit, vmax=limit)
+      axis.set_title(str(i), fontsize=8, loc="center")
+    if not as_colour:
+      fig.colorbar(shown, ax=axes, label="weight", shrink=0.9)
+    fig.suptitle(f"{task.config.name}: filters of {layer.name} ({values.shape[0]}x{values.shape[1]})", fontsize=11)
+  return True

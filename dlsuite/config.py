@@ -1,0 +1,241 @@
+"""What an experiment's config holds, and what can be checked of it without TensorFlow.
+
+An experiment file calls `defaults()`, fills it in and returns `finish(config, smoke)`:
+
+    def get_config(arg: str = "") -> ConfigDict:
+      args = parse_arg(arg, mnist=False, width=1.0, smoke=False)
+      c = defaults("lenet5", task="classification")
+      ...
+      return finish(c, smoke=args.smoke)
+
+There is no inheritance: a file shows every value that differs from the defaults below.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from dlsuite.errors import ConfigError, nearest
+
+# The keys that change how a run is carried out but not what it computes: they are left out of the
+# fingerprint, so that a run may go on with other devices or another checkpoint interval.
+EXECUTION_KEYS = (
+  "strategy.kind", "strategy.devices", "train.steps_per_call", "checkpoint.every_steps", "checkpoint.every_minutes",
+  "checkpoint.keep", "analyses", "callbacks.tensorboard", "reference",
+)
+
+# A duration is exactly one of the keys of its group; an override on the command line replaces the file's choice.
+DURATIONS = {
+  "train": ("train.epochs", "train.steps", "train.examples"),
+  "evaluate": ("evaluate.every_epochs", "evaluate.every_steps", "evaluate.every_examples"),
+  "warmup": ("optimizer.warmup_epochs", "optimizer.warmup_steps", "optimizer.warmup_examples"),
+}
+
+
+def defaults(name: str, task: str) -> ConfigDict:
+  """Returns every key that all families share, at its default.
+
+  Args:
+    name: the experiment's name, as in the catalogue.
+    task: a module below `dlsuite/tasks`, without `.py`.
+
+  Returns:
+    An unlocked config. `placeholder` keys are typed and unset (None).
+  """
+  return ConfigDict({
+    "name": name,
+    "task": task,
+    "seed": 0,
+    "init_from": "",
+    "reference": {"metric": "", "value": placeholder(float), "unit": "", "paper": "", "table": "", "protocol": ""},
+    "strategy": {"kind": "auto", "devices": 0, "sync_batch_norm": False},
+    "data": {
+      "name": "",
+      "train": "train", "valid": "", "test": "test",  # tfds split strings; valid is never the test split
+      "features": {},  # the task's word for a feature: the data set's key of it
+      "batch_size": 128,  # global: over all replicas
+      "cache": "auto",  # memory: decoded once, gathered by index; stream: decoded in parallel as it comes
+      "resize": 0,  # pixels a side; 0 keeps the size
+      "mean": (0.0,), "std": (1.0,),  # a value per channel, of pixels scaled to [0, 1]
+      "augment": {"pad_crop": 0, "flip": False},
+    },
+    "model": {"name": ""},
+    "loss": {"label_smoothing": 0.0, "class_weights": (), "rubbish": placeholder(float)},
+    "optimizer": {
+      "name": "adam",
+      "learning_rate": 1e-3,
+      "arguments": {},  # of the Keras class: momentum, beta_1, ...
+      "schedule": {"name": "constant", "final": 0.0, "milestones": (), "factor": 0.1},
+      "warmup_steps": placeholder(int), "warmup_epochs": placeholder(float), "warmup_examples": placeholder(int),
+      "weight_decay": 0.0,  # decoupled, kernels only
+      "l1": 0.0, "l2": 0.0, "max_norm": 0.0,  # kernels only; 0 is off
+      "clip": {"kind": "none", "value": 1.0},
+      "ema": 0.0,  # decay a step of the averaged weights that are evaluated; 0 is off
+    },
+    "train": {
+      "epochs": placeholder(float), "steps": placeholder(int), "examples": placeholder(int),
+      "accumulate": 1,
+      "steps_per_call": 0,  # 0: chosen so that a call takes about half a second
+      "log_every_steps": 0,  # 0: at most 100 rows between evaluations
+      "precision": "auto",
+      "jit": "auto",
+    },
+    "evaluate": {
+      "every_epochs": placeholder(float), "every_steps": placeholder(int), "every_examples": placeholder(int),
+      "batch_size": 500,
+    },
+    "early_stopping": {"monitor": "val_loss", "mode": "auto", "patience": 0, "min_delta": 0.0},  # patience 0 is off
+    "checkpoint": {
+      "every_steps": placeholder(int), "every_minutes": 5.0, "keep": 2,
+      "select": "best", "monitor": "val_loss", "mode": "auto",
+    },
+    "callbacks": {"csv": False, "tensorboard": True, "custom": {}},
+    "analyses": (),
+  })
+
+
+def parse_arg(arg: str, **known: bool | int | float | str) -> argparse.Namespace:
+  """Parses the text behind the colon of `--config=file.py:arg`.
+
+  Args:
+    arg: comma-separated `name=value`; a bare `name` sets a bool to True.
+    **known: every name with its default, whose type is the type demanded.
+
+  Returns:
+    A namespace with every known name.
+
+  Raises:
+    ConfigError: for an unknown, repeated or ill-typed name; the line lists the known ones.
+  """
+  listing = ", ".join(f"{k} ({type(v).__name__}, {v!r})" for k, v in known.items())
+  values = dict(known)
+  seen = set()
+  for item in filter(None, (part.strip() for part in arg.split(","))):
+    name, equals, text = item.partition("=")
+    if name not in known:
+      raise ConfigError(f"config argument '{name}' is unknown{nearest(name, known)}; known: {listing}")
+    if name in seen:
+      raise ConfigError(f"config argument '{name}' is given twice")
+    seen.add(name)
+    kind = type(known[name])
+    try:
+      values[name] = _parse_value(text, kind) if equals else _bare(kind)
+    except ValueError:
+      got = f"'{text}'" if equals else "no value"
+      raise ConfigError(f"config argument '{name}' takes a {kind.__name__}, got {got}; known: {listing}") from None
+  return argparse.Namespace(**values)
+
+
+def _bare(kind: type) -> bool:
+  if kind is not bool:
+    raise ValueError("only a bool may stand without a value")
+  return True
+
+
+def _parse_value(text: str, kind: type) -> bool | int | float | str:
+  if kind is bool:
+    if text.lower() not in ("true", "1", "false", "0"):
+      raise ValueError(f"not a bool: {text}")
+    return text.lower() in ("true", "1")
+  if not text:
+    raise ValueError("empty")
+  return kind(text)
+
+
+def finish(config: ConfigDict, smoke: bool = False) -> ConfigDict:
+  """Fills the last defaults, shrinks the run to seconds if `smoke`, and locks the config."""
+  if not any(get(config, key) is not None for key in DURATIONS["evaluate"]):
+    config.evaluate.every_epochs = 1.0
+  if smoke:
+    set_duration(config, "train", "train.steps", 4)
+    set_duration(config, "evaluate", "evaluate.every_steps", 2)
+    if any(get(config, key) is not None for key in DURATIONS["warmup"]):
+      set_duration(config, "warmup", "optimizer.warmup_steps", 1)
+    config.data.batch_size = min(config.data.batch_size, 16)
+    config.reference.value = None
+  config.lock()
+  return config
+
+
+def get(config: ConfigDict, key: str) -> Any:
+  """Returns the value at a dotted key."""
+  for part in key.split("."):
+    config = config[part]
+  return config
+
+
+def set_duration(config: ConfigDict, group: str, key: str, value: float) -> None:
+  """Makes `key` the only one of its group that is set."""
+  for other in DURATIONS[group]:
+    section, name = other.split(".")
+    config[section][name] = value if other == key else None
+
+
+def replace_durations(config: ConfigDict, overridden: Collection[str]) -> None:
+  """Unsets the file's duration where the command line gives another of the same group.
+
+  Raises:
+    ConfigError: if the command line gives two of one group.
+  """
+  for group, keys in DURATIONS.items():
+    given = [key for key in keys if key in overridden]
+    if len(given) > 1:
+      raise ConfigError(f"--config.{given[0]} and --config.{given[1]} contradict: give exactly one of {', '.join(keys)}")
+    if given:
+      set_duration(config, group, given[0], get(config, given[0]))
+
+
+def steps_of(config: ConfigDict, group: str, steps_per_epoch: int) -> int:
+  """Returns a duration in steps, rounded up, at least 1; 0 if no key of the group is set."""
+  epochs, steps, examples = (get(config, key) for key in DURATIONS[group])
+  if steps is not None:
+    return int(steps)
+  if epochs is not None:
+    return max(1, math.ceil(epochs * steps_per_epoch - 1e-9))
+  if examples is not None:
+    return max(1, math.ceil(examples / config.data.batch_size))
+  return 0
+
+
+def flatten(config: ConfigDict) -> dict[str, Any]:
+  """Returns {dotted key: value} over all leaves; an empty section is a leaf `{}`."""
+
+  def leaves(node: ConfigDict, prefix: str) -> Iterator[tuple[str, Any]]:
+    for key in node:
+      value = node[key]
+      if isinstance(value, ConfigDict) and len(value):
+        yield from leaves(value, f"{prefix}{key}.")
+      else:
+        yield prefix + key, {} if isinstance(value, ConfigDict) else value
+
+  return dict(leaves(config, ""))
+
+
+def to_json(config: ConfigDict) -> dict[str, Any]:
+  """Returns the config as plain nested dicts with tuples as lists, as config.json holds it."""
+  return json.loads(json.dumps(config.to_dict()))
+
+
+def _identity(plain: dict[str, Any]) -> dict[str, Any]:
+  flat = {k: list(v) if isinstance(v, tuple) else v for k, v in flatten(ConfigDict(plain)).items()}
+  return {k: v for k, v in flat.items() if not any(k == e or k.startswith(e + ".") for e in EXECUTION_KEYS)}
+
+
+def fingerprint(plain: dict[str, Any]) -> str:
+  """Returns 12 hex digits that are equal for two configs (from `to_json`) if they compute the same."""
+  text = json.dumps(_identity(plain), sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def differing_keys(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+  """Returns `key (ours: 1, theirs: 2)` for each key that makes two fingerprints differ."""
+  a, b = _identity(ours), _identity(theirs)
+  return [
+    f"{key} ({b.get(key)!r} there, {a.get(key)!r} here)" for key in sorted(a.keys() | b.keys()) if a.get(key) != b.get(key)
+  ]

@@ -1,0 +1,227 @@
+"""From a tfds source to distributed batches that depend only on (seed, step): a resume needs nothing but the step.
+
+Each worker makes just its own replicas' batches. Of step s, replica r of R takes positions [r B/R, (r + 1) B/R) of the
+step's B positions in the epoch's permutation, so that the examples of a step are the same for any number of replicas.
+Training drops the last partial batch of an epoch (another one each epoch); evaluation pads it and masks the padding.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from ml_collections import ConfigDict
+
+from dlsuite.data import randomness, records, sources
+from dlsuite.errors import DataError, nearest
+from dlsuite.strategy import Strategy
+
+Batch = dict[str, Any]
+Augment = Callable[[Batch, Callable[[int], tf.Tensor]], Batch]
+
+_MEMORY_LIMIT = 4 * 2**30  # bytes of decoded examples that cache='auto' keeps in memory
+MASK = "mask"
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+  """One split of a data set, ready to be read.
+
+  Attributes:
+    builder: the prepared tfds builder.
+    name: the tfds split string.
+    size: number of examples.
+    features: {the task's word: the data set's key}.
+    resize: pixels a side that images are brought to, or 0.
+    in_memory: whether the decoded examples are held in memory.
+  """
+
+  builder: Any
+  name: str
+  size: int
+  features: dict[str, str]
+  resize: int
+  in_memory: bool
+
+  @classmethod
+  def open(cls, builder: Any, config: ConfigDict, key: str) -> "Split":
+    """Opens `config.data[key]` (key: train, valid or test).
+
+    Raises:
+      DataError: if the split or one of the mapped features does not exist.
+    """
+    features = dict(config.data.features)
+    for word, feature in features.items():
+      if feature not in builder.info.features:
+        known = list(builder.info.features)
+        raise DataError(f"data.features.{word}={feature!r} is not a feature of {builder.name}{nearest(feature, known)}; "
+                        f"it has: {', '.join(known)}")
+    name = config.data[key]
+    size = sources.num_examples(builder, name, f"data.{key}")
+    shapes = [_shape(builder, feature, config.data.resize) for feature in features.values()]
+    bytes_an_example = sum(int(np.prod([d or 512 for d in shape])) for shape in shapes)
+    cache = config.data.cache
+    in_memory = cache == "memory" or (cache == "auto" and bytes_an_example * size <= _MEMORY_LIMIT)
+    return cls(builder, name, size, features, config.data.resize, in_memory)
+
+  def decode(self, example: dict[str, tf.Tensor]) -> Batch:
+    """Picks the mapped features of one decoded example and brings images to their size."""
+    batch = {word: example[feature] for word, feature in self.features.items()}
+    for word, feature in self.features.items():
+      if self.resize and isinstance(self.builder.info.features[feature], tfds.features.Image):
+        resized = tf.image.resize(batch[word], [self.resize, self.resize], antialias=True)
+        batch[word] = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+    return batch
+
+  def examples(self) -> tf.data.Dataset:
+    """Returns the decoded examples in the split's own order."""
+    config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+    dataset = self.builder.as_dataset(split=self.name, shuffle_files=False, read_config=config)
+    return dataset.map(self.decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+  def arrays(self) -> dict[str, np.ndarray]:
+    """Returns all decoded examples, {word: [N, ...]}, in the split's own order.
+
+    Raises:
+      DataError: if the examples differ in shape.
+    """
+    try:
+      parts = list(self.examples().batch(1024).prefetch(2).as_numpy_iterator())
+    except tf.errors.InvalidArgumentError:
+      raise DataError(f"data.name={self.builder.name!r}: the examples differ in size; set data.resize to pixels a side") from None
+    return {word: np.concatenate([part[word] for part in parts]) for word in self.features}
+
+
+def _shape(builder: Any, feature: str, resize: int) -> tuple[int | None, ...]:
+  kind = builder.info.features[feature]
+  if resize and isinstance(kind, tfds.features.Image):
+    return (resize, resize, kind.shape[-1])
+  return tuple(kind.shape)
+
+
+def feature_shape(builder: Any, config: ConfigDict, word: str) -> tuple[int | None, ...]:
+  """Returns the shape of one example's feature as the network sees it, e.g. (28, 28, 1)."""
+  return _shape(builder, config.data.features[word], config.data.resize)
+
+
+def train_batches(split: Split, config: ConfigDict, strategy: Strategy, start_step: int, augment: Augment | None) -> Any:
+  """Returns an endless distributed iterator of training batches from a step on.
+
+  Args:
+    split: the training split.
+    config: uses `data.batch_size` (global) and `seed`.
+    strategy: how many replicas there are and which belong to this worker.
+    start_step: the first step whose batch is wanted.
+    augment: applied to a batch {word: [B/R, ...]} with a source of per-example random numbers.
+
+  Returns:
+    An iterator of {word: [B/R, ...]} per replica.
+
+  Raises:
+    DataError: if the split holds less than one batch.
+  """
+  batch_size = config.data.batch_size
+  steps_per_epoch = split.size // batch_size
+  if not steps_per_epoch:
+    raise DataError(f"data.batch_size={batch_size} is larger than data.train={split.name!r} ({split.size} examples)")
+  part, local = batch_size // strategy.replicas, strategy.local_replicas
+
+  def augmented(epoch: tf.Tensor, example: tf.Tensor, batch: Batch) -> Batch:
+    if augment is None:
+      return batch
+    return augment(batch, lambda draw: randomness.uniform(config.seed, epoch, example, draw))
+
+  def from_memory(first_replica: int) -> tf.data.Dataset:
+    arrays = {word: tf.constant(array) for word, array in split.arrays().items()}
+
+    def batch_at(k: tf.Tensor) -> Batch:
+      step, replica = start_step + k // local, first_replica + k % local
+      epoch = step // steps_per_epoch
+      position = (step % steps_per_epoch) * batch_size + replica * part + tf.range(part, dtype=tf.int64)
+      index = randomness.shuffled_indices(position, split.size, config.seed, epoch)
+      return augmented(epoch, index, {word: tf.gather(array, index) for word, array in arrays.items()})
+
+    return tf.data.Dataset.counter().map(batch_at, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+  def from_files(first_replica: int) -> tf.data.Dataset:
+    first_epoch, skipped = start_step // steps_per_epoch, start_step % steps_per_epoch * batch_size
+    deserialize = split.builder.info.features.deserialize_example
+
+    def epoch_records(epoch: tf.Tensor) -> tf.data.Dataset:
+      dataset = records.shuffled(split.builder, split.name, config.seed, epoch).take(steps_per_epoch * batch_size)
+      dataset = dataset.enumerate().skip(tf.where(epoch == first_epoch, tf.constant(skipped, tf.int64), 0))
+      dataset = dataset.filter(lambda position, _: is_ours(position % batch_size // part))
+      return dataset.map(lambda position, record: (epoch, position, record))
+
+    def is_ours(replica: tf.Tensor) -> tf.Tensor:
+      return (replica >= first_replica) & (replica < first_replica + local)
+
+    dataset = tf.data.Dataset.counter(first_epoch).flat_map(epoch_records)
+    dataset = dataset.map(lambda epoch, position, record: (epoch, position, split.decode(deserialize(record))),
+                          num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.batch(part, drop_remainder=True).map(augmented, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+  return _distribute(from_memory if split.in_memory else from_files, strategy)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+  """Batches that pass over a split again and again, `steps` of them a pass.
+
+  Attributes:
+    batches: a distributed iterator of {word: [b, ...], "mask": float32 [b]}; the mask is 0 for padding.
+    steps: batches a pass.
+    size: examples a pass, padding not counted.
+  """
+
+  batches: Any
+  steps: int
+  size: int
+
+
+def evaluation_batches(split: Split, batch_size: int, strategy: Strategy) -> Evaluation:
+  """Returns batches in which each example of a split comes exactly once a pass, in the split's order.
+
+  Args:
+    split: the split.
+    batch_size: global; rounded up to a multiple of the replicas.
+    strategy: how many replicas there are and which belong to this worker.
+  """
+  part, local = -(-batch_size // strategy.replicas), strategy.local_replicas
+  whole = part * strategy.replicas
+  steps = -(-split.size // whole)
+
+  def from_memory(first_replica: int) -> tf.data.Dataset:
+    arrays = {word: tf.constant(array) for word, array in split.arrays().items()}
+
+    def batch_at(k: tf.Tensor) -> Batch:
+      step, replica = k // local % steps, first_replica + k % local
+      position = step * whole + replica * part + tf.range(part, dtype=tf.int64)
+      batch = {word: tf.gather(array, tf.minimum(position, split.size - 1)) for word, array in arrays.items()}
+      return batch | {MASK: tf.cast(position < split.size, tf.float32)}
+
+    return tf.data.Dataset.counter().map(batch_at, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+  def from_files(first_replica: int) -> tf.data.Dataset:
+    real = split.examples().map(lambda batch: batch | {MASK: 1.0})
+    padding = real.take(1).map(lambda batch: batch | {MASK: 0.0}).repeat(steps * whole - split.size)
+    batches = real.concatenate(padding).batch(part, drop_remainder=True).enumerate()
+    ours = batches.filter(lambda i, _: (i % strategy.replicas >= first_replica)
+                          & (i % strategy.replicas < first_replica + local))
+    return ours.map(lambda _, batch: batch).repeat()
+
+  return Evaluation(_distribute(from_memory if split.in_memory else from_files, strategy), steps, split.size)
+
+
+def _distribute(make: Callable[[int], tf.data.Dataset], strategy: Strategy) -> Any:
+  """Returns a distributed iterator; `make(first replica of this worker)` gives the batches of its replicas in turn."""
+
+  def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+    options = tf.data.Options()
+    options.deterministic = True
+    first_replica = context.input_pipeline_id * (strategy.replicas // context.num_input_pipelines)
+    return make(first_replica).with_options(options).prefetch(tf.data.AUTOTUNE)
+
+  return iter(strategy.tf.distribute_datasets_from_function(of_worker))

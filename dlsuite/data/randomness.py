@@ -1,0 +1,58 @@
+"""Random numbers that depend only on (seed, epoch, example), so that no order, batch size or restart changes them."""
+
+import tensorflow as tf
+
+_GAMMA = 0x9E3779B97F4A7C15
+
+
+def _mix(x: tf.Tensor) -> tf.Tensor:
+  x = (x ^ tf.bitwise.right_shift(x, tf.constant(30, tf.uint64))) * tf.constant(0xBF58476D1CE4E5B9, tf.uint64)
+  x = (x ^ tf.bitwise.right_shift(x, tf.constant(27, tf.uint64))) * tf.constant(0x94D049BB133111EB, tf.uint64)
+  return x ^ tf.bitwise.right_shift(x, tf.constant(31, tf.uint64))
+
+
+def splitmix64(x: tf.Tensor) -> tf.Tensor:
+  """Returns the SplitMix64 output that follows state `x`, elementwise.
+
+  Args:
+    x: uint64, any shape.
+
+  Returns:
+    uint64, the shape of `x`.
+
+  Source: Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators", figure 17.
+  """
+  return _mix(x + tf.constant(_GAMMA, tf.uint64))
+
+
+def uniform(seed: int, epoch: tf.Tensor, example: tf.Tensor, draw: int) -> tf.Tensor:
+  """Returns one number in [0, 1) for each example.
+
+  Args:
+    seed: the run's seed.
+    epoch: scalar int64.
+    example: int64 [B], the examples' indices in the split.
+    draw: which of an example's random numbers; each use takes its own.
+
+  Returns:
+    float32 [B].
+  """
+  state = splitmix64(tf.cast(epoch, tf.uint64) + tf.constant(seed * 1000 + draw, tf.uint64) * tf.constant(_GAMMA, tf.uint64))
+  bits = splitmix64(splitmix64(tf.cast(example, tf.uint64)) ^ state)
+  return tf.cast(tf.bitwise.right_shift(bits, tf.constant(40, tf.uint64)), tf.float32) * 2.0**-24
+
+
+def shuffled_indices(positions: tf.Tensor, size: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
+  """Returns the examples at some positions of an epoch's permutation, without making the permutation.
+
+  Args:
+    positions: int64 [B], each in [0, size).
+    size: number of examples.
+    seed: the run's seed.
+    epoch: scalar int64: each epoch has its own permutation.
+
+  Returns:
+    int64 [B]; over all positions each index in [0, size) comes once.
+  """
+  key = tf.stack([tf.constant(seed, tf.int64), tf.cast(epoch, tf.int64)])
+  return tf.random.experimental.index_shuffle(positions, key, tf.constant(size - 1, tf.int64))

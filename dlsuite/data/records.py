@@ -1,0 +1,34 @@
+"""The records of a split that is too large for memory, in an order that depends only on (seed, epoch)."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from dlsuite.data import randomness
+
+_SHUFFLE_BUFFER = 16_384  # records
+_OPEN_FILES = 16
+
+
+def shuffled(builder: Any, split: str, seed: int, epoch: tf.Tensor) -> tf.data.Dataset:
+  """Returns the serialized examples of a split: files in a permuted order, interleaved, then a shuffle buffer.
+
+  Args:
+    builder: a prepared tfds builder.
+    split: a tfds split string.
+    seed: the run's seed.
+    epoch: scalar int64; each epoch has its own order.
+  """
+  files = builder.info.splits[split].file_instructions
+  names = tf.constant([str(f.filename) for f in files])
+  skips = tf.constant([f.skip for f in files], tf.int64)
+  takes = tf.constant([f.take if f.take is not None else -1 for f in files], tf.int64)
+  order = randomness.shuffled_indices(tf.range(len(files), dtype=tf.int64), len(files), seed, epoch)
+
+  def read(i: tf.Tensor) -> tf.data.Dataset:
+    dataset = tf.data.TFRecordDataset(names[i])
+    return dataset.skip(skips[i]).take(takes[i])
+
+  dataset = tf.data.Dataset.from_tensor_slices(order).interleave(
+    read, cycle_length=_OPEN_FILES, block_length=16, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+  return dataset.shuffle(_SHUFFLE_BUFFER, seed=epoch * 1_000_003 + seed, reshuffle_each_iteration=False)

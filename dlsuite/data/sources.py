@@ -1,0 +1,153 @@
+"""Finds a tfds data set, prepares it, and answers questions about its splits."""
+
+import contextlib
+import importlib
+import logging
+import pathlib
+import socket
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from dlsuite.data import builders
+from dlsuite.errors import DataError, nearest
+
+_BUILDERS = pathlib.Path(builders.__path__[0])
+_PROBED_HOST = ("storage.googleapis.com", 443)  # where most tfds downloads lie
+_PROBE_SECONDS = 3.0
+
+
+def own_builders() -> list[str]:
+  """Returns the names of the data sets whose builder is part of this package."""
+  return sorted(path.name for path in _BUILDERS.iterdir() if (path / f"{path.name}_dataset_builder.py").exists())
+
+
+def _builder(name: str, data_dir: str | None = None) -> Any:
+  base = name.partition(":")[0].partition("/")[0]
+  if base in own_builders():
+    module = importlib.import_module(f"dlsuite.data.builders.{base}.{base}_dataset_builder")
+    return module.Builder(data_dir=data_dir)
+  try:
+    return tfds.builder(name, data_dir=data_dir)
+  except (tfds.core.DatasetNotFoundError, ValueError) as e:
+    known = own_builders() + tfds.list_builders(with_community_datasets=False)
+    raise DataError(f"data.name={name!r}: tfds knows no such data set{nearest(base, known)}: "
+                    f"{str(e).strip().splitlines()[0][:120]}") from None
+
+
+def open_builder(name: str, prepare: bool = True) -> Any:
+  """Returns the tfds builder of a data set.
+
+  Args:
+    name: a tfds name, or one of `own_builders()`.
+    prepare: download and prepare the set if that has not been done. If False nothing is written: a set of ours is
+      prepared in a temporary folder, another one is returned unprepared (its splits are then empty).
+
+  Raises:
+    DataError: if there is no such set, or it is missing and cannot be fetched.
+  """
+  logging.getLogger("absl").setLevel(logging.ERROR)
+  tfds.disable_progress_bar()
+  builder = _builder(name)
+  if builder.info.splits:
+    return builder
+  if prepare:
+    _prepare(builder)
+  elif name in own_builders():
+    folder = tempfile.mkdtemp(prefix="dlsuite-")  # lives as long as the process needs the files
+    builder = _builder(name, folder)
+    _prepare(builder)
+    _remove_at_exit(folder)
+  return builder
+
+
+def _remove_at_exit(folder: str) -> None:
+  import atexit
+  import shutil
+
+  atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+class _NoNetworkError(Exception):
+  """Not an OSError, so that no layer below retries for minutes."""
+
+
+def _online() -> bool:
+  try:
+    socket.create_connection(_PROBED_HOST, timeout=_PROBE_SECONDS).close()
+  except OSError:
+    return False
+  return True
+
+
+@contextlib.contextmanager
+def _failing_fast() -> Iterator[None]:
+  """Makes every look-up of a host fail at once: tfds alone retries a missing network for minutes."""
+  real = socket.getaddrinfo
+
+  def refuse(host: Any, *args: Any, **kwargs: Any) -> Any:
+    raise _NoNetworkError(f"no network: {host} is out of reach")
+
+  socket.getaddrinfo = refuse  # type: ignore[assignment]
+  try:
+    yield
+  finally:
+    socket.getaddrinfo = real
+
+
+def _prepare(builder: Any) -> None:
+  download_dir = pathlib.Path(builder.data_dir).parents[1] / "downloads"
+  how = (f"get it where there is a network with: python -c \"import tensorflow_datasets as tfds; "
+         f"tfds.builder('{builder.name}').download_and_prepare()\" and copy the folder")
+  where = f"looked in {builder.data_dir} and {download_dir}"
+  try:
+    with contextlib.nullcontext() if builder.name in own_builders() or _online() else _failing_fast():
+      builder.download_and_prepare()
+  except _NoNetworkError as e:
+    raise DataError(f"data.name={builder.name!r} is missing and there is {e}; {where}; {how}") from None
+  except PermissionError as e:
+    raise DataError(f"data.name={builder.name!r} cannot be prepared: {e.filename} is not writable; set TFDS_DATA_DIR") from None
+  except Exception as e:  # tfds raises many kinds; all of them mean that the set is not there
+    why = (str(e).strip().splitlines() or [type(e).__name__])[0][:200]
+    raise DataError(f"data.name={builder.name!r} cannot be prepared: {why}; {where}; {how}") from e
+
+
+def split_ranges(builder: Any, split: str, key: str) -> list[tuple[str, int, int]]:
+  """Returns [(split, first, last + 1)] of a tfds split string.
+
+  Raises:
+    DataError: if the set has no such split, or it is empty.
+  """
+  splits = builder.info.splits
+  try:
+    instructions = tfds.core.ReadInstruction.from_spec(split).to_absolute(splits)
+    ranges = [(i.splitname, i.from_ or 0, splits[i.splitname].num_examples if i.to is None else i.to) for i in instructions]
+  except (KeyError, ValueError, AssertionError) as e:
+    base = split.partition("[")[0]
+    if base not in splits:
+      raise DataError(f"{key}={split!r}: {builder.name} has no split '{base}'{nearest(base, splits)}; "
+                      f"it has: {', '.join(splits)}") from None
+    raise DataError(f"{key}={split!r} is not a split of {builder.name}: {str(e).splitlines()[0]}") from None
+  if sum(stop - start for _, start, stop in ranges) <= 0:
+    raise DataError(f"{key}={split!r} holds no example of {builder.name}")
+  return ranges
+
+
+def check_disjoint(builder: Any, splits: dict[str, str]) -> None:
+  """Raises DataError if two of the named splits share examples: a number would not be honest."""
+  ranges = {key: split_ranges(builder, split, f"data.{key}") for key, split in splits.items() if split}
+  names = list(ranges)
+  for i, a in enumerate(names):
+    for b in names[i + 1:]:
+      for name_a, start_a, stop_a in ranges[a]:
+        for name_b, start_b, stop_b in ranges[b]:
+          if name_a == name_b and max(start_a, start_b) < min(stop_a, stop_b):
+            shared = min(stop_a, stop_b) - max(start_a, start_b)
+            raise DataError(f"data.{a}={splits[a]!r} and data.{b}={splits[b]!r} share {shared} examples of {builder.name}")
+
+
+def num_examples(builder: Any, split: str, key: str) -> int:
+  """Returns how many examples a tfds split string names."""
+  return sum(stop - start for _, start, stop in split_ranges(builder, split, key))

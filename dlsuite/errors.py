@@ -1,0 +1,47 @@
+"""Errors that a user can act on: `main` prints each as one line and exits with its code."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class DlsuiteError(Exception):
+  """An error whose message is one complete line for the user."""
+
+  exit_code = 2
+
+
+class ConfigError(DlsuiteError):
+  """A flag, override, argument or config value is wrong; nothing has been written."""
+
+
+class DataError(DlsuiteError):
+  """A data set is missing, cannot be fetched, or is not what the config says."""
+
+
+class WorkdirError(DlsuiteError):
+  """The run folder cannot be used: not writable, full, or it holds another run."""
+
+
+class DivergedError(DlsuiteError):
+  """The loss or a weight became NaN or infinite."""
+
+  exit_code = 3
+
+
+class Stopped(DlsuiteError):
+  """SIGTERM or SIGINT arrived; the state is saved and the same command goes on."""
+
+  exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again later
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+  """Returns ` (did you mean 'x'?)` for the closest known spelling, or an empty string."""
+  matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+  return f" (did you mean '{matches[0]}'?)" if matches else ""
+
+
+def one_of(key: str, value: object, known: Iterable[str]) -> str:
+  """Returns the standard line for a value outside a closed set, e.g. an optimizer's name."""
+  names = sorted(known)
+  hint = nearest(str(value), names)
+  return f"{key}={value!r} is unknown{hint}; allowed: {', '.join(names)}"

@@ -1,0 +1,33 @@
+"""`python -m dlsuite.main --config=experiments/... --workdir=...`: flags -> config -> strategy -> one mode.
+
+TensorFlow is imported only after the flags and the config are known to be good.
+"""
+
+import sys
+
+from dlsuite import flags
+from dlsuite.errors import DlsuiteError
+from dlsuite.quiet import import_tensorflow
+
+
+def main(argv: list[str] | None = None) -> int:
+  """Runs one command and returns its exit code (`dlsuite.errors` says which)."""
+  try:
+    options = flags.parse(sys.argv[1:] if argv is None else argv)
+    if options.message or options.config is None:
+      print(options.message)
+      return 0
+    import_tensorflow()
+    from dlsuite import modes
+    from dlsuite.strategy import Strategy
+
+    strategy = Strategy.from_config(options.config)
+    modes.run(options.mode, options.config, strategy, options.workdir, options.split)
+    return 0
+  except DlsuiteError as e:
+    print(f"dlsuite: {e}", file=sys.stderr)
+    return e.exit_code
+
+
+if __name__ == "__main__":
+  sys.exit(main())

@@ -1,0 +1,83 @@
+"""The dry run: what a config is, before anything is trained or written."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from ml_collections import ConfigDict
+
+from dlsuite.runs.console import Console
+from dlsuite.strategy import Strategy
+from dlsuite.training.loop import Plan
+
+
+def flops(network: keras.Model) -> int:
+  """Returns the floating-point operations of one example's forward pass (a multiply-add counts as 2)."""
+  spec = tf.TensorSpec((1, *network.input_shape[1:]), network.inputs[0].dtype)
+  graph = tf.function(lambda x: network(x, training=False)).get_concrete_function(spec).graph
+  options = (tf.compat.v1.profiler.ProfileOptionBuilder(tf.compat.v1.profiler.ProfileOptionBuilder.float_operation())
+             .with_empty_output().build())
+  return int(tf.compat.v1.profiler.profile(graph, options=options).total_float_ops)
+
+
+def _bytes(variables: list[Any]) -> int:
+  return sum(int(np.prod(v.shape)) * tf.as_dtype(v.dtype).size for v in variables)
+
+
+def _activations(network: keras.Model, bytes_each: int) -> int:
+  """Returns the bytes of every layer's output for one example."""
+  total = 0
+  for layer in network.layers:
+    for tensor in tf.nest.flatten(layer.output):
+      total += int(np.prod([d for d in tensor.shape[1:] if d])) * bytes_each
+  return total
+
+
+def _size(count: float) -> str:
+  for unit in ("B", "KiB", "MiB"):
+    if count < 1024:
+      return f"{count:.4g} {unit}"
+    count /= 1024
+  return f"{count:.4g} GiB"
+
+
+def describe(task: Any, config: ConfigDict, strategy: Strategy, console: Console) -> None:
+  """Prints layers with shapes and parameters, FLOPs an example, memory, steps and data splits."""
+  info = task.builder.info
+  prepared = bool(info.splits)
+  plan = Plan.of(config, task.steps_per_epoch) if prepared else Plan(1, 0, 1, 1, 0, 1)
+  task.build(plan.total, plan.warmup)
+  for name, network in task.networks.items():
+    rows = [[layer.name, type(layer).__name__, " x ".join(str(d) for d in layer.output.shape[1:]) or "scalar",
+             f"{layer.count_params():,}"] for layer in network.layers]
+    rows.append(["total", "", "", f"{network.count_params():,}"])
+    console.table(f"{config.name}: {name}", ["layer", "kind", "output (an example)", "parameters"], rows)
+    trainable = sum(int(np.prod(v.shape)) for v in network.trainable_variables)
+    console.show(f"  trainable {trainable:,}; forward pass {flops(network):,} FLOPs an example (a multiply-add is 2)")
+  weights = [v for values in task.weights().values() for v in values]
+  optimizer = [v for learner in task.learners.values() for values in learner.variables().values() for v in values]
+  part = config.data.batch_size // strategy.replicas // config.train.accumulate
+  compute_bytes = 4 if strategy.precision(config) == "float32" else 2
+  activations = sum(_activations(network, compute_bytes) for network in task.networks.values()) * part
+  console.show(f"  memory a replica: weights {_size(_bytes(weights))}, optimizer {_size(_bytes(optimizer))}, "
+               f"activations {_size(activations)} for {part} examples")
+  console.table(f"data: {info.full_name}", ["split", "reads", "examples"],
+                [[key, config.data[key] or "-", _examples(task, config.data[key])] for key in ("train", "valid", "test")])
+  if prepared:
+    console.show(f"  {plan.steps_per_epoch:,} steps an epoch of batch {config.data.batch_size}; {plan.total:,} steps in all, "
+                 f"evaluated every {plan.evaluate:,}")
+  else:
+    console.show("  the set is not prepared on this machine: training will fetch it, and the steps are then known")
+  reference = config.reference
+  if reference.value is not None:
+    console.show(f"  published: {reference.metric} {reference.value:g} {reference.unit} ({reference.paper}, {reference.table}; "
+                 f"{reference.protocol})")
+  console.show(f"  would run on {strategy.description}, {strategy.precision(config)}{', jit' if strategy.jit(config) else ''}")
+
+
+def _examples(task: Any, split: str) -> str:
+  splits = task.builder.info.splits
+  if not split:
+    return "-"
+  return f"{splits[split].num_examples:,}" if splits else "not prepared"

@@ -1,0 +1,177 @@
+"""The one tf.distribute strategy of a process: cpu, gpu, tpu or several workers.
+
+TensorFlow allows one strategy of one size a process: `Strategy.from_config` must come before any other TensorFlow call,
+because the logical CPU devices can only be set before the runtime starts.
+"""
+
+import dataclasses
+import json
+import os
+from typing import Any
+
+import tensorflow as tf
+from ml_collections import ConfigDict
+
+from dlsuite.errors import ConfigError
+
+# (precision, jit) that `auto` stands for. CPU: bfloat16 needs AMX to be fast, and XLA makes convolutions several times
+# slower. TPU: bfloat16 is the matrix unit's own format, and TPUStrategy compiles the step itself.
+DEVICE_DEFAULTS = {"cpu": ("float32", False), "gpu": ("float32", True), "tpu": ("bfloat16", False)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Strategy:
+  """A tf.distribute strategy and what the rest of the suite asks of it.
+
+  Attributes:
+    tf: the tf.distribute strategy.
+    device: `cpu`, `gpu` or `tpu`.
+    description: for the console, e.g. `2 x cpu`.
+  """
+
+  tf: Any
+  device: str
+  description: str
+
+  @property
+  def replicas(self) -> int:
+    """Number of replicas in sync, over all workers."""
+    return int(self.tf.num_replicas_in_sync)
+
+  @property
+  def workers(self) -> int:
+    """Number of processes that train together."""
+    resolver = self.tf.cluster_resolver
+    if not isinstance(self.tf, tf.distribute.MultiWorkerMirroredStrategy) or resolver is None:
+      return 1
+    return max(1, len(resolver.cluster_spec().as_dict().get("worker", ())))
+
+  @property
+  def is_chief(self) -> bool:
+    """Whether this process writes the run's files."""
+    resolver = self.tf.cluster_resolver
+    return self.workers == 1 or resolver is None or int(resolver.task_id or 0) == 0
+
+  @property
+  def local_replicas(self) -> int:
+    """Number of replicas of this process."""
+    return self.replicas // self.workers
+
+  @classmethod
+  def from_config(cls, config: ConfigDict) -> "Strategy":
+    """Makes the strategy that `config.strategy` asks for and checks that the batch divides over it.
+
+    Raises:
+      ConfigError: if the devices are not there, or the global batch does not divide by the replicas.
+    """
+    kind, devices = config.strategy.kind, config.strategy.devices
+    if kind == "auto":
+      kind = _best_kind()
+    strategy = {"cpu": _cpu, "gpu": _gpu, "tpu": _tpu, "workers": _workers}[kind](devices)
+    check_batch(config, strategy.replicas)
+    return strategy
+
+  def precision(self, config: ConfigDict) -> str:
+    """Returns `float32`, `bfloat16` or `float16`."""
+    wanted = config.train.precision
+    return DEVICE_DEFAULTS[self.device][0] if wanted == "auto" else wanted
+
+  def jit(self, config: ConfigDict) -> bool:
+    """Returns whether forward and backward pass are compiled by XLA.
+
+    Raises:
+      ConfigError: if that is asked for where replicas must talk inside the compiled part.
+    """
+    talks = config.strategy.sync_batch_norm and self.replicas > 1
+    if config.train.jit == "on" and talks:
+      raise ConfigError("train.jit='on' cannot be combined with strategy.sync_batch_norm on several replicas: set one off")
+    if config.train.jit == "on" and self.device == "tpu":
+      raise ConfigError("train.jit='on' is not for TPUs: the strategy compiles the step itself; use 'auto'")
+    return config.train.jit == "on" or (config.train.jit == "auto" and DEVICE_DEFAULTS[self.device][1] and not talks)
+
+
+def check_batch(config: ConfigDict, replicas: int) -> None:
+  """Raises ConfigError unless the global batch divides by replicas x accumulated parts; names the nearest that do."""
+  batch, parts = config.data.batch_size, replicas * config.train.accumulate
+  if batch % parts:
+    below, above = batch // parts * parts, -(-batch // parts) * parts
+    near = " or ".join(str(b) for b in (below, above) if b)
+    by = f"{replicas} replicas" + (f" x train.accumulate={config.train.accumulate}" if config.train.accumulate > 1 else "")
+    raise ConfigError(f"data.batch_size={batch} does not divide by {by}; nearest that do: {near}")
+
+
+def _best_kind() -> str:
+  if "TF_CONFIG" in os.environ:
+    return "workers"
+  if os.environ.get("TPU_NAME"):
+    return "tpu"
+  return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
+
+
+def _logical_cpus(count: int) -> list[str]:
+  cpu = tf.config.list_physical_devices("CPU")[0]
+  try:
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration() for _ in range(count)])
+  except RuntimeError:  # the runtime has started: what was configured then must do
+    pass
+  found = [device.name for device in tf.config.list_logical_devices("CPU")]
+  if len(found) < count:
+    raise ConfigError(f"strategy.devices={count}: TensorFlow has started with {len(found)} CPU devices")
+  return [f"CPU:{i}" for i in range(count)]
+
+
+def _cpu(devices: int) -> Strategy:
+  tf.config.set_visible_devices([], "GPU")
+  count = devices or 1
+  names = _logical_cpus(count)
+  strategy = tf.distribute.OneDeviceStrategy("/cpu:0") if count == 1 else tf.distribute.MirroredStrategy(names)
+  return Strategy(strategy, "cpu", f"{count} x cpu")
+
+
+def _gpu(devices: int) -> Strategy:
+  found = tf.config.list_physical_devices("GPU")
+  count = devices or len(found)
+  if not found:
+    raise ConfigError("strategy.kind='gpu' but TensorFlow finds no GPU; use strategy.kind='cpu' or install the extra: "
+                      "pip install 'dlsuite[gpu]'")
+  if count > len(found):
+    raise ConfigError(f"strategy.devices={count} but TensorFlow finds {len(found)} GPU(s)")
+  for gpu in found:
+    tf.config.experimental.set_memory_growth(gpu, True)
+  name = tf.config.experimental.get_device_details(found[0]).get("device_name", "gpu")
+  strategy = (tf.distribute.OneDeviceStrategy("/gpu:0") if count == 1
+              else tf.distribute.MirroredStrategy([f"GPU:{i}" for i in range(count)]))
+  return Strategy(strategy, "gpu", f"{count} x {name}")
+
+
+def _tpu(devices: int) -> Strategy:
+  if devices:
+    raise ConfigError(f"strategy.devices={devices}: a TPU is used whole; leave it 0")
+  try:
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=os.environ.get("TPU_NAME", "local"))
+    tf.config.experimental_connect_to_cluster(resolver)
+    tf.tpu.experimental.initialize_tpu_system(resolver)
+    strategy = tf.distribute.TPUStrategy(resolver)
+  except (ValueError, tf.errors.OpError, OSError, KeyError) as e:
+    first = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
+    raise ConfigError(f"strategy.kind='tpu' but no TPU answers (TPU_NAME={os.environ.get('TPU_NAME', 'local')}): {first}") from e
+  return Strategy(strategy, "tpu", f"{strategy.num_replicas_in_sync} x tpu")
+
+
+def _workers(devices: int) -> Strategy:
+  text = os.environ.get("TF_CONFIG", "")
+  try:
+    cluster = json.loads(text)
+    workers = cluster["cluster"]["worker"]
+    index = int(cluster["task"]["index"])
+  except (ValueError, KeyError, TypeError):
+    raise ConfigError("strategy.kind='workers' needs TF_CONFIG as JSON with cluster.worker and task.index, got "
+                      f"{text[:80]!r}") from None
+  if not 0 <= index < len(workers):
+    raise ConfigError(f"TF_CONFIG: task.index={index} but cluster.worker lists {len(workers)} addresses")
+  if devices > 1:
+    _logical_cpus(devices)
+  strategy = tf.distribute.MultiWorkerMirroredStrategy()
+  device = "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
+  local = strategy.num_replicas_in_sync // len(workers)
+  return Strategy(strategy, device, f"{len(workers)} workers x {local} {device}")

@@ -1,0 +1,104 @@
+"""Images into classes: softmax cross-entropy, with label smoothing, class weights and a rubbish class where asked for."""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlsuite.data import augment, pipeline
+from dlsuite.errors import ConfigError
+from dlsuite.tasks.supervised import Supervised
+from dlsuite.training.learner import Batch
+
+
+class Classification(Supervised):
+  """One image [B, H, W, C] uint8 and one label [B] an example; the network gives logits [B, classes]."""
+
+  metrics = ("loss", "accuracy", "error")
+
+  @property
+  def num_classes(self) -> int:
+    """Number of classes of the label feature."""
+    return int(self.builder.info.features[self.config.data.features["label"]].num_classes)
+
+  @property
+  def input_shape(self) -> tuple[int, ...]:
+    """Shape of one image as the network sees it, (H, W, C).
+
+    Raises:
+      ConfigError: if the set's images differ in size and `data.resize` is 0.
+    """
+    shape = pipeline.feature_shape(self.builder, self.config, "image")
+    if None in shape:
+      raise ConfigError(f"data.resize=0 but the images of {self.builder.name} differ in size: give pixels a side, e.g. 224")
+    return tuple(int(d) for d in shape if d is not None)
+
+  def build_networks(self) -> dict[str, keras.Model]:
+    channels, weights = self.input_shape[-1], self.config.loss.class_weights
+    if len(self.config.data.mean) not in (1, channels):
+      raise ConfigError(f"data.mean has {len(self.config.data.mean)} values but the images have {channels} channel(s)")
+    if weights and len(weights) != self.num_classes:
+      raise ConfigError(f"loss.class_weights has {len(weights)} values but {self.builder.name} has {self.num_classes} classes")
+    arguments = {key: value for key, value in self.config.model.items() if key != "name"}
+    build = importlib.import_module(f"dlsuite.models.{self.config.model.name}").build
+    return {"classifier": build(input_shape=self.input_shape, num_classes=self.num_classes, **arguments)}
+
+  def augment(self, batch: Batch, uniform: Callable[[int], tf.Tensor]) -> Batch:  # type: ignore[override]
+    """Augments the images of a training batch in the input pipeline."""
+    return batch | {"image": augment.augment(batch["image"], self.config.data.augment, uniform)}
+
+  def preprocess(self, images: tf.Tensor) -> tf.Tensor:
+    """Returns uint8 images as (pixel / 255 - mean) / std, on the device and in the compute type."""
+    mean, std = (tf.constant(values, tf.float32) for values in (self.config.data.mean, self.config.data.std))
+    floats = tf.cast(images, tf.float32) * (1.0 / (255.0 * std)) - mean / std
+    return tf.cast(floats, keras.config.dtype_policy().compute_dtype)
+
+  def outputs(self, batch: Batch, training: bool) -> tf.Tensor:
+    return tf.cast(self.networks["classifier"](self.preprocess(batch["image"]), training=training), tf.float32)
+
+  def losses(self, outputs: tf.Tensor, batch: Batch, training: bool) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    labels, options = tf.cast(batch["label"], tf.int32), self.config.loss
+    smoothing = options.label_smoothing if training else 0.0
+    plain = cross_entropy(outputs, labels, smoothing, options.rubbish)
+    right = tf.cast(tf.equal(tf.argmax(outputs, -1, output_type=tf.int32), labels), tf.float32)
+    weighted = plain * tf.gather(tf.constant(options.class_weights, tf.float32), labels) if options.class_weights else plain
+    return weighted, {"loss": weighted, "accuracy": right, "error": 100.0 * (1.0 - right)}
+
+  def predict(self, split: str) -> dict[str, np.ndarray]:
+    """Returns image, label, outputs (logits), probabilities [N, classes] and predicted [N] of a split."""
+    found = super().predict(split)
+    found["probabilities"] = tf.nn.softmax(found["outputs"]).numpy()
+    found["predicted"] = found["outputs"].argmax(-1)
+    return found
+
+  def prediction_table(self, predictions: dict[str, np.ndarray]) -> tuple[list[str], list[list[Any]]]:
+    names = self.builder.info.features[self.config.data.features["label"]].names
+    columns = ["index", "label", "predicted", "probability"]
+    rows = [[i, names[label], names[guess], f"{p.max():.4f}"] for i, (label, guess, p) in enumerate(
+      zip(predictions["label"], predictions["predicted"], predictions["probabilities"], strict=True))]
+    return columns, rows
+
+
+def cross_entropy(logits: tf.Tensor, labels: tf.Tensor, smoothing: float = 0.0, rubbish: float | None = None) -> tf.Tensor:
+  """Returns the cross-entropy of each example in nats, float32 [B].
+
+  Args:
+    logits: float32 [B, C].
+    labels: int32 [B].
+    smoothing: share of the probability that is spread over all classes (Szegedy et al. 2016, section 7).
+    rubbish: if given, a class of constant logit -rubbish competes with the others, which keeps the loss from falling
+      by pushing all logits down: with logits = -penalties this is LeCun et al. 1998, equation 9, rubbish being its j.
+  """
+  if rubbish is not None:
+    logits = tf.concat([logits, tf.fill([tf.shape(logits)[0], 1], -float(rubbish))], 1)
+  log_probabilities = tf.nn.log_softmax(logits)
+  picked = -tf.gather(log_probabilities, labels, batch_dims=1)
+  if not smoothing:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+  return (1.0 - smoothing) * picked - smoothing * tf.reduce_mean(log_probabilities, -1)
+
+
+TASK = Classification

@@ -1,0 +1,92 @@
+"""Ordinary Keras callbacks in our loop: made from the config, their state carried across a restart."""
+
+import importlib
+import pathlib
+from typing import Any
+
+import keras
+import numpy as np
+from ml_collections import ConfigDict
+
+from dlsuite.errors import ConfigError, nearest
+
+_PLAIN = (bool, int, float, str, type(None))
+# Where a callback writes or whom it belongs to is not part of what it has learnt.
+_NOT_STATE = frozenset({"params", "_model", "model", "filename", "file_flags", "log_dir", "csv_file", "append_header", "writer", "keys"})
+
+
+def build(config: ConfigDict, folder: pathlib.Path, own: list[keras.callbacks.Callback], active: bool = True
+          ) -> list[keras.callbacks.Callback]:
+  """Returns the callbacks that the config asks for, then the caller's own.
+
+  Args:
+    config: the sections `early_stopping` and `callbacks` are read.
+    folder: where the logging callbacks write.
+    own: the caller's.
+    active: whether this process writes files; what decides about training runs on every worker.
+
+  Raises:
+    ConfigError: if a custom callback cannot be found or refuses its arguments.
+  """
+  found: list[keras.callbacks.Callback] = []
+  stop = config.early_stopping
+  if stop.patience:
+    found.append(keras.callbacks.EarlyStopping(monitor=stop.monitor, mode=stop.mode, patience=stop.patience,
+                                               min_delta=stop.min_delta, restore_best_weights=True))
+  if config.callbacks.csv and active:
+    found.append(keras.callbacks.CSVLogger(str(folder / "metrics.csv"), append=(folder / "metrics.csv").exists()))
+  if config.callbacks.tensorboard and active:
+    found.append(keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False))
+  for key, options in config.callbacks.custom.items():
+    found.append(_custom(f"callbacks.custom.{key}", dict(options)))
+  return found + own
+
+
+def _custom(key: str, options: dict[str, Any]) -> keras.callbacks.Callback:
+  """Makes `{"name": "keras.callbacks.ReduceLROnPlateau", argument: value, ...}`."""
+  path = str(options.pop("name", ""))
+  module_name, _, class_name = path.rpartition(".")
+  try:
+    module = importlib.import_module(module_name or "keras.callbacks")
+  except ImportError:
+    raise ConfigError(f"{key}.name={path!r}: there is no module '{module_name}'") from None
+  cls = getattr(module, class_name, None)
+  if not (isinstance(cls, type) and issubclass(cls, keras.callbacks.Callback)):
+    raise ConfigError(f"{key}.name={path!r} is not a Keras callback{nearest(class_name, dir(module))}")
+  try:
+    return cls(**options)
+  except (TypeError, ValueError) as e:
+    raise ConfigError(f"{key}: {path} refuses its arguments: {str(e).splitlines()[0]}") from None
+
+
+def state(callbacks: list[keras.callbacks.Callback]) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+  """Returns the plain attributes of each callback, and its attributes that are lists of arrays.
+
+  That covers Keras's own callbacks and any whose memory is numbers, texts and lists of arrays (`best_weights`).
+  """
+  plain: list[dict[str, Any]] = []
+  arrays: dict[str, np.ndarray] = {}
+  for i, callback in enumerate(callbacks):
+    values: dict[str, Any] = {}
+    for name, value in vars(callback).items():
+      if name in _NOT_STATE:
+        continue
+      if isinstance(value, np.generic):
+        value = value.item()
+      if isinstance(value, _PLAIN) or isinstance(value, list) and all(isinstance(v, _PLAIN) for v in value):
+        values[name] = value
+      elif isinstance(value, list) and value and all(isinstance(v, np.ndarray) for v in value):
+        arrays.update({f"callbacks/{i}/{name}/{j:04d}": v for j, v in enumerate(value)})
+    plain.append({"class": type(callback).__name__, "values": values})
+  return plain, arrays
+
+
+def restore(callbacks: list[keras.callbacks.Callback], plain: list[dict[str, Any]], arrays: dict[str, np.ndarray]) -> None:
+  """Puts back what `state` returned; a callback that was not there then keeps its fresh state."""
+  for i, callback in enumerate(callbacks):
+    if i < len(plain) and plain[i]["class"] == type(callback).__name__:
+      vars(callback).update(plain[i]["values"])
+      lists: dict[str, list[np.ndarray]] = {}
+      for name in sorted(k for k in arrays if k.startswith(f"callbacks/{i}/")):
+        lists.setdefault(name.split("/")[2], []).append(arrays[name])
+      vars(callback).update(lists)

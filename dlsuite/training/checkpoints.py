@@ -1,0 +1,196 @@
+"""Checkpoints: one file each, written whole or not at all, checked by its checksums when read.
+
+A file is a NumPy archive (a zip, with a CRC-32 of each member) of every variable by group and index, and one JSON
+member `meta`. Names that Keras generates change between processes, so arrays are keyed by index, and the paths stand in
+`meta` for people and for `--init_from`.
+"""
+
+import dataclasses
+import json
+import logging
+import os
+import pathlib
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dlsuite.errors import WorkdirError
+
+Arrays = dict[str, np.ndarray]
+
+_STATE = "state"  # everything a run needs to go on
+_SELECTED = "selected"  # the weights that are evaluated
+_TORN = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError)
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+  """What one file holds.
+
+  Attributes:
+    path: the file.
+    step: the step after which it was written.
+    arrays: {group/index: array}.
+    meta: the JSON part.
+  """
+
+  path: pathlib.Path
+  step: int
+  arrays: Arrays
+  meta: dict[str, Any]
+
+
+def collect(groups: Mapping[str, Sequence[Any]]) -> tuple[Arrays, dict[str, list[str]]]:
+  """Returns the values of variables by `group/index`, and their paths by group."""
+  arrays = {f"{group}/{i:04d}": np.asarray(v.numpy()) for group, variables in groups.items() for i, v in enumerate(variables)}
+  return arrays, {group: [_path(v) for v in variables] for group, variables in groups.items()}
+
+
+def _path(variable: Any) -> str:
+  return getattr(variable, "path", None) or variable.name
+
+
+def assign(groups: Mapping[str, Sequence[Any]], checkpoint: Checkpoint) -> None:
+  """Puts a checkpoint's values into variables, on every replica.
+
+  Raises:
+    WorkdirError: if their number or a shape differs; the line names the first such variable.
+  """
+  for group, variables in groups.items():
+    count = sum(name.startswith(group + "/") for name in checkpoint.arrays)
+    if count != len(variables):
+      raise WorkdirError(f"{checkpoint.path}: holds {count} variables of {group}, the config needs {len(variables)}")
+    for i, variable in enumerate(variables):
+      value = checkpoint.arrays[f"{group}/{i:04d}"]
+      if tuple(value.shape) != tuple(variable.shape):
+        raise WorkdirError(f"{checkpoint.path}: {_path(variable)} has shape {tuple(value.shape)}, the config needs "
+                           f"{tuple(variable.shape)}")
+      variable.assign(value)
+
+
+def write(path: pathlib.Path, arrays: Arrays, meta: Mapping[str, Any]) -> None:
+  """Writes a checkpoint so that at any instant the file is absent or whole.
+
+  Raises:
+    WorkdirError: if the disk is full or the folder cannot be written; earlier checkpoints are untouched.
+  """
+  part = path.with_name(f".{path.name}.part")
+  text = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(part, "wb") as f:
+      np.savez(f, meta=text, **arrays)  # type: ignore[arg-type]
+      f.flush()
+      os.fsync(f.fileno())
+    os.replace(part, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+  except OSError as e:
+    part.unlink(missing_ok=True)
+    raise WorkdirError(f"{path}: the checkpoint cannot be written: {e.strerror}; the ones before are whole, "
+                       "the same command goes on from there") from e
+
+
+def read(path: pathlib.Path) -> Checkpoint:
+  """Reads a checkpoint whole.
+
+  Raises:
+    ValueError, OSError, ...: one of `_TORN` if it is not whole.
+  """
+  with np.load(path) as archive:
+    arrays = {name: archive[name] for name in archive.files}
+  meta = json.loads(arrays.pop("meta").tobytes())
+  return Checkpoint(path, int(meta["step"]), arrays, meta)
+
+
+class Folder:
+  """The checkpoints of one run.
+
+  Args:
+    path: the folder.
+    keep: how many state checkpoints stay.
+    fingerprint: of the run's config; a checkpoint of another config is refused.
+    active: whether this process writes (the chief does).
+  """
+
+  def __init__(self, path: pathlib.Path, keep: int, fingerprint: str, active: bool = True) -> None:
+    self.path, self._keep, self._fingerprint, self._active = path, keep, fingerprint, active
+
+  def _files(self, kind: str) -> list[pathlib.Path]:
+    """Returns the files of a kind, the newest first."""
+    return sorted((p for p in self.path.glob(f"{kind}_*.npz") if re.fullmatch(rf"{kind}_\d+\.npz", p.name)), reverse=True)
+
+  def save_state(self, step: int, arrays: Arrays, meta: Mapping[str, Any], selected: int | None) -> None:
+    """Writes the state after a step, then removes what neither it nor a kept one refers to.
+
+    Raises:
+      WorkdirError: if it cannot be written.
+    """
+    if not self._active:
+      return
+    full = {**meta, "step": step, "fingerprint": self._fingerprint, "selected": selected}
+    write(self.path / f"{_STATE}_{step:09d}.npz", arrays, full)
+    states = self._files(_STATE)
+    for old in states[self._keep:]:
+      old.unlink(missing_ok=True)
+    self._forget_selected(selected, states[:self._keep])
+
+  def _forget_selected(self, selected: int | None, states: list[pathlib.Path]) -> None:
+    wanted = {selected}
+    for state in states:
+      try:
+        with np.load(state) as archive:
+          wanted.add(json.loads(archive["meta"].tobytes())["selected"])
+      except _TORN:
+        continue
+    for path in self._files(_SELECTED):
+      if int(path.stem.rpartition("_")[2]) not in wanted:
+        path.unlink(missing_ok=True)
+
+  def save_selected(self, step: int, arrays: Arrays, meta: Mapping[str, Any]) -> None:
+    """Writes the weights chosen so far under their step's name; older ones stay until no state refers to them."""
+    if self._active:
+      write(self.path / f"{_SELECTED}_{step:09d}.npz", arrays, {**meta, "step": step, "fingerprint": self._fingerprint})
+
+  def latest_state(self) -> Checkpoint | None:
+    """Returns the newest whole state, or None; a torn one is skipped with a warning.
+
+    Raises:
+      WorkdirError: if the newest whole one was written by another config.
+    """
+    for path in self._files(_STATE):
+      checkpoint = self._try(path)
+      if checkpoint is None:
+        continue
+      if checkpoint.meta.get("fingerprint") != self._fingerprint:
+        raise WorkdirError(f"{path}: was written by another config (fingerprint {checkpoint.meta.get('fingerprint')}, "
+                           f"this one has {self._fingerprint}); give another --workdir")
+      selected = checkpoint.meta.get("selected")
+      if selected is not None and self._try(self.path / f"{_SELECTED}_{selected:09d}.npz") is None:
+        continue
+      return checkpoint
+    return None
+
+  def newest_of_any_config(self) -> Checkpoint | None:
+    """Returns the newest whole state, whichever config wrote it, or None."""
+    return next(filter(None, map(self._try, self._files(_STATE))), None)
+
+  def selected(self) -> Checkpoint | None:
+    """Returns the chosen weights that the newest state refers to, or None."""
+    for path in self._files(_STATE):
+      state = self._try(path)
+      if state is not None and state.meta.get("selected") is not None:
+        return self._try(self.path / f"{_SELECTED}_{state.meta['selected']:09d}.npz")
+    return None
+
+  def _try(self, path: pathlib.Path) -> Checkpoint | None:
+    try:
+      return read(path)
+    except _TORN as e:
+      logging.getLogger("dlsuite").warning("checkpoint %s is torn (%s): using the one before", path.name, type(e).__name__)
+      return None

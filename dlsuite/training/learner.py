@@ -1,0 +1,161 @@
+"""One optimizer and the variables it trains: forward, backward, reduce, clip, apply, average."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+
+import keras
+import tensorflow as tf
+from ml_collections import ConfigDict
+
+from dlsuite.strategy import Strategy
+from dlsuite.training import gradients, optimizers
+
+Batch = dict[str, tf.Tensor]
+# Returns the per-example losses [b] and the per-example metrics {name: [b]}, loss among them.
+LossFunction = Callable[[Batch], tuple[tf.Tensor, dict[str, tf.Tensor]]]
+
+_SCALE_GROWTH_STEPS = 2000
+_FIRST_SCALE = 2.0**15
+
+
+class Learner:
+  """Trains some networks by one loss. A task with two losses (a GAN) has two learners.
+
+  Made inside the strategy's scope. `update` runs in replica context.
+
+  Args:
+    networks: whose trainable variables are learnt; all their random layers draw from this learner's seeds.
+    config: the whole config; the sections `optimizer`, `train` and `data` are read.
+    strategy: the process's strategy.
+    total_steps: length of the run, for the schedule.
+    warmup_steps: of the learning rate.
+  """
+
+  def __init__(self, networks: Sequence[keras.Model], config: ConfigDict, strategy: Strategy, total_steps: int,
+               warmup_steps: int) -> None:
+    self.networks = tuple(networks)
+    self._config, self._strategy = config, strategy
+    self.trainable = [v for network in networks for v in network.trainable_variables]
+    weights = {id(v) for network in networks for v in network.weights}
+    self._seeds = [v for network in networks for v in network.variables if id(v) not in weights]
+    self._statistics = [v for network in networks for v in network.non_trainable_variables if id(v) in weights]
+    self.optimizer = optimizers.build(config.optimizer, self.trainable, total_steps, warmup_steps)
+    self.averages = self._copies() if config.optimizer.ema else []
+    self._scaling: list[tf.Variable] = []
+    if strategy.precision(config) == "float16":
+      self._scaling = [tf.Variable(_FIRST_SCALE, trainable=False, name="loss_scale"),
+                       tf.Variable(0.0, trainable=False, name="good_steps")]
+    self._forward_backward = tf.function(self._gradients, jit_compile=True) if strategy.jit(config) else self._gradients
+
+  def _copies(self) -> list[keras.Variable]:
+    return [keras.Variable(v.numpy(), trainable=False, dtype="float32", name=f"average_{i}")
+            for i, v in enumerate(self.trainable)]
+
+  def variables(self) -> dict[str, list]:
+    """Returns everything but the networks' weights that a resumed run needs, by group."""
+    return {"optimizer": list(self.optimizer.variables), "averages": list(self.averages), "loss_scale": list(self._scaling)}
+
+  def averaged(self) -> contextlib.AbstractContextManager:
+    """Returns a scope in which the networks compute with the averaged weights, if the config asks for averages."""
+    if not self.averages:
+      return contextlib.nullcontext()
+    return keras.StatelessScope([(v, a.value) for v, a in zip(self.trainable, self.averages, strict=True)])
+
+  def update(self, loss_function: LossFunction, batch: Batch, step: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Makes one step on this replica's part of the batch, in replica context.
+
+    Args:
+      loss_function: per-example losses and metrics of a batch.
+      batch: {word: [B/R, ...]}.
+      step: int64 scalar, from which the seeds of dropout and the like are derived.
+
+    Returns:
+      {metric: float32 scalar}, sums over this replica's examples.
+    """
+    context = tf.distribute.get_replica_context()
+    seed = tf.random.experimental.stateless_fold_in(
+      tf.stack([tf.constant(self._config.seed, tf.int64), step]), tf.cast(context.replica_id_in_sync_group, tf.int64))
+    scale = self._scaling[0] if self._scaling else tf.constant(1.0)
+    grads, statistics, sums = self._forward_backward(loss_function, batch, seed, tf.convert_to_tensor(scale))
+    grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
+    if self._scaling:
+      grads = [tf.math.divide_no_nan(g, scale) for g in map(tf.convert_to_tensor, grads)]
+    if statistics:
+      statistics = context.all_reduce(tf.distribute.ReduceOp.MEAN, statistics)
+    finite = gradients.all_finite(grads) if self._scaling else tf.constant(True)
+    grads = gradients.clip(grads, self._config.optimizer.clip)
+    context.merge_call(self._apply, args=(grads, statistics, finite))
+    return sums
+
+  def _gradients(self, loss_function: LossFunction, batch: Batch, seed: tf.Tensor, scale: tf.Tensor
+                 ) -> tuple[list, list[tf.Tensor], dict[str, tf.Tensor]]:
+    """Returns this replica's gradients of (sum of losses / global batch), new statistics, and summed metrics."""
+    parts = self._config.train.accumulate
+    statistics = list(self._statistics)
+    totals: list = []
+    sums: dict[str, tf.Tensor] = {}
+    current = [tf.convert_to_tensor(v) for v in statistics]
+    for part in range(parts):
+      piece = {word: _slice(value, part, parts) for word, value in batch.items()}
+      seeds = tf.random.stateless_uniform([len(self._seeds), 2], seed + [0, part], None, None, tf.uint32)
+      mapping = [(v, seeds[i]) for i, v in enumerate(self._seeds)] + list(zip(statistics, current, strict=True))
+      with tf.GradientTape() as tape:
+        with keras.StatelessScope(mapping) as scope:
+          losses, metrics = loss_function(piece)
+        loss = tf.reduce_sum(tf.cast(losses, tf.float32)) / self._config.data.batch_size + self._penalty(parts)
+        loss = loss * scale
+      grads = tape.gradient(loss, [v.value for v in self.trainable], unconnected_gradients=tf.UnconnectedGradients.ZERO)
+      totals = grads if not totals else [_add(a, b) for a, b in zip(totals, grads, strict=True)]
+      current = [scope.get_current_value(v) for v in statistics]
+      for name, values in metrics.items():
+        value = tf.reduce_sum(tf.cast(values, tf.float32))
+        sums[name] = sums[name] + value if name in sums else value
+    return totals, current, sums
+
+  def _penalty(self, parts: int) -> tf.Tensor:
+    """Returns L1 and L2 of the kernels, shared out so that the sum over replicas and parts counts it once."""
+    options = self._config.optimizer
+    kernels = [tf.convert_to_tensor(v) for v in self.trainable if optimizers.is_kernel(v)]
+    total = tf.constant(0.0)
+    if options.l1:
+      total += options.l1 * tf.add_n([tf.reduce_sum(tf.abs(k)) for k in kernels])
+    if options.l2:
+      total += options.l2 * tf.add_n([tf.reduce_sum(tf.square(k)) for k in kernels])
+    return total / (self._strategy.replicas * parts)
+
+  def _apply(self, strategy: tf.distribute.Strategy, grads: list, statistics: list, finite: tf.Tensor) -> None:
+    """In cross-replica context: one optimizer step, max-norm, averages and statistics on every device."""
+    if not self._scaling:
+      self._step(strategy, grads, statistics)
+      return
+    good = strategy.experimental_local_results(finite)[0]
+    scale, count = self._scaling
+    tf.cond(good, lambda: self._step(strategy, grads, statistics), lambda: None)
+    grown = count + 1 >= _SCALE_GROWTH_STEPS
+    scale.assign(tf.where(good, tf.where(grown, scale * 2, scale), tf.maximum(scale / 2, 1.0)))
+    count.assign(tf.where(good & ~grown, count + 1, 0.0))
+
+  def _step(self, strategy: tf.distribute.Strategy, grads: list, statistics: list) -> None:
+    options = self._config.optimizer
+    self.optimizer.apply(grads, self.trainable)
+
+    def on_each_device(variable: keras.Variable, function: Callable, *args: object) -> None:
+      strategy.extended.update(variable.value, function, args=args, group=False)
+
+    if options.max_norm:
+      for v in filter(optimizers.is_kernel, self.trainable):
+        on_each_device(v, lambda w: w.assign(tf.clip_by_norm(w, options.max_norm, axes=list(range(len(w.shape) - 1)))))
+    if self.averages:
+      for average, v in zip(self.averages, self.trainable, strict=True):
+        on_each_device(average, lambda a, w: a.assign_sub((1.0 - options.ema) * (a - w)), v.value)
+    for v, value in zip(self._statistics, statistics, strict=True):
+      on_each_device(v, lambda s, new: s.assign(new), value)
+
+
+def _slice(value: tf.Tensor, part: int, parts: int) -> tf.Tensor:
+  size = value.shape[0] // parts
+  return value[part * size:(part + 1) * size] if parts > 1 else value
+
+
+def _add(a: tf.Tensor | tf.IndexedSlices, b: tf.Tensor | tf.IndexedSlices) -> tf.Tensor:
+  return tf.convert_to_tensor(a) + tf.convert_to_tensor(b)

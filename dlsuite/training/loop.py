@@ -1,0 +1,295 @@
+"""The training loop: runs any task on any strategy, drives Keras callbacks, and resumes to the bit."""
+
+import dataclasses
+import math
+import time
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from ml_collections import ConfigDict
+
+from dlsuite import config as config_lib
+from dlsuite.errors import DivergedError, Stopped
+from dlsuite.runs.console import Console, duration_text
+from dlsuite.runs.record import Record
+from dlsuite.strategy import Strategy
+from dlsuite.tasks.base import Task
+from dlsuite.training import callbacks as callback_lib
+from dlsuite.training import checkpoints, selection, steps
+from dlsuite.training.signals import StopSignal
+
+_CALL_SECONDS = 0.5  # aimed at for one call of the compiled loop
+_ROWS_BETWEEN_EVALUATIONS = 100
+_WORKERS_STEPS_PER_CALL = 10  # several workers must make the same calls: nothing is tuned by their clocks
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """The run's length and rhythm, all in steps.
+
+  Attributes:
+    total: length of the run.
+    warmup: of the learning rate.
+    evaluate: between evaluations.
+    log: between training rows.
+    checkpoint: between checkpoints, or 0 for by time only.
+    steps_per_epoch: one pass over the training split.
+  """
+
+  total: int
+  warmup: int
+  evaluate: int
+  log: int
+  checkpoint: int
+  steps_per_epoch: int
+
+  @classmethod
+  def of(cls, config: ConfigDict, steps_per_epoch: int) -> "Plan":
+    """Works the durations of a config out in steps."""
+    total = config_lib.steps_of(config, "train", steps_per_epoch)
+    evaluate = min(total, config_lib.steps_of(config, "evaluate", steps_per_epoch))
+    log = config.train.log_every_steps or max(1, evaluate // _ROWS_BETWEEN_EVALUATIONS, min(50, evaluate))
+    warmup = config_lib.steps_of(config, "warmup", steps_per_epoch)
+    return cls(total, warmup, evaluate, log, config.checkpoint.every_steps or 0, steps_per_epoch)
+
+  def next_stop(self, step: int) -> int:
+    """Returns the first step after `step` at which the host has something to do."""
+    periods = [p for p in (self.evaluate, self.log, self.checkpoint) if p]
+    return min([self.total, *((step // p + 1) * p for p in periods)])
+
+
+class Loop:
+  """Trains one task once.
+
+  Args:
+    task: built in the strategy's scope.
+    config: the run's config.
+    strategy: the process's strategy.
+    record: the run's folder, opened.
+    console: where a person looks.
+    callbacks: the caller's own Keras callbacks, after those of the config.
+  """
+
+  def __init__(self, task: Task, config: ConfigDict, strategy: Strategy, plan: Plan, record: Record, console: Console,
+               callbacks: list[keras.callbacks.Callback] | None = None) -> None:
+    self._task, self._config, self._strategy, self._plan = task, config, strategy, plan
+    self._record, self._console = record, console
+    self.folder = checkpoints.Folder(record.checkpoints, config.checkpoint.keep, record.fingerprint, record.active)
+    self._network = next(iter(task.networks.values()))
+    self._optimizer = next(iter(task.learners.values())).optimizer
+    self._network.optimizer = self._optimizer
+    self._callbacks = callback_lib.build(config, record.folder, callbacks or [], record.active)
+    self.step = 0
+    self._evaluations = 0
+    self._stopped = False
+    self._sums = np.zeros(len(task.metrics), np.float32)
+    self._rows_from = 0  # the step after which the sums began
+    monitor = config.checkpoint.monitor
+    higher = (selection.is_higher_better("checkpoint.monitor", monitor, config.checkpoint.mode, task.metrics)
+              if config.checkpoint.select == "best" else False)
+    if config.early_stopping.patience:
+      selection.is_higher_better("early_stopping.monitor", config.early_stopping.monitor, "auto", task.metrics)
+    self.best = selection.Best(higher)
+    self._saved_at, self._saved_step = time.monotonic(), -1
+    self._steps_per_call = 1
+    self._calls = 0
+    self._clock = time.monotonic()
+    self._waited = 0.0
+    self._train_seconds = 0.0
+
+  @property
+  def _done(self) -> bool:
+    return self.step >= self._plan.total or self._stopped
+
+  # -- state
+
+  def _save(self) -> None:
+    if self._saved_step == self.step:
+      return
+    arrays, paths = checkpoints.collect(self._task.variables())
+    self._check_finite(arrays)
+    plain, callback_arrays = callback_lib.state(self._callbacks)
+    meta = {
+      "paths": paths, "callbacks": plain, "evaluations": self._evaluations, "stopped": self._stopped,
+      "sums": [float(s) for s in self._sums], "rows_from": self._rows_from,
+      "best": {"value": self.best.value, "step": self.best.step}, "train_seconds": self._train_seconds,
+    }
+    self.folder.save_state(self.step, {**arrays, **callback_arrays}, meta, self.best.step)
+    self._saved_at, self._saved_step = time.monotonic(), self.step
+
+  def _check_finite(self, arrays: checkpoints.Arrays) -> None:
+    for name, value in arrays.items():
+      if name.startswith("network.") and not np.isfinite(value).all():
+        raise self._diverged(self.step, "a weight")
+
+  def _restore(self, state: checkpoints.Checkpoint) -> None:
+    checkpoints.assign(self._task.variables(), state)
+    meta = state.meta
+    self.step, self._evaluations, self._stopped = state.step, meta["evaluations"], meta["stopped"]
+    self._sums, self._rows_from = np.array(meta["sums"], np.float32), meta["rows_from"]
+    self.best.value, self.best.step = meta["best"]["value"], meta["best"]["step"]
+    self._train_seconds = meta["train_seconds"]
+    self._saved_step = state.step
+
+  def _diverged(self, step: int, what: str) -> DivergedError:
+    good = self.folder.latest_state()
+    where = f"last good checkpoint: {good.path}" if good else "no checkpoint was written before it"
+    return DivergedError(f"{what} became NaN or infinite at step {step} (learning rate {self._learning_rate():.3g}); {where}")
+
+  def _learning_rate(self) -> float:
+    return float(self._optimizer.learning_rate)
+
+  # -- the run
+
+  def run(self) -> None:
+    """Trains to the end of the plan, from the newest checkpoint if there is one.
+
+    Raises:
+      Stopped: after SIGTERM or SIGINT, the state saved.
+      DivergedError: if the loss or a weight is no longer finite.
+      WorkdirError: if the folder cannot be written.
+    """
+    state = self.folder.latest_state()
+    if state is not None:
+      self._restore(state)
+      self._console.line(f"resuming after step {self.step:,} of {self._plan.total:,}")
+    self._record.truncate(self.step)
+    if self._done:
+      return
+    run_steps = steps.train_steps(self._task, self._strategy)
+    self._evaluate = steps.evaluate_pass(self._task, self._strategy)
+    drive = keras.callbacks.CallbackList(self._callbacks, model=self._network)
+    self._network.stop_training = False
+    with StopSignal() as signal:
+      drive.on_train_begin()
+      if state is not None:
+        callback_lib.restore(self._callbacks, state.meta["callbacks"], state.arrays)
+      batches = self._task.train_batches(self.step)
+      self._clock = time.monotonic()
+      began = True
+      while not self._done:
+        if began:
+          drive.on_epoch_begin(self._evaluations)
+          began = False
+        drive.on_train_batch_begin(self.step)
+        stop = self._advance(run_steps, batches, bool(signal.name))
+        drive.on_train_batch_end(self.step - 1)
+        at_end = self.step >= self._plan.total
+        if self.step % self._plan.log == 0 or self.step % self._plan.evaluate == 0 or at_end:
+          logs = self._train_row()
+        if self.step % self._plan.evaluate == 0 or at_end:
+          logs |= self._evaluate_and_select()
+          drive.on_epoch_end(self._evaluations, logs)
+          self._evaluations += 1
+          self._stopped = bool(self._network.stop_training)
+          began = True
+        if stop and not self._done:
+          self._save()
+          raise Stopped(f"stopped by {signal.name or 'another worker'} after step {self.step:,} of {self._plan.total:,}, "
+                        "state saved; the same command goes on")
+        if self._save_is_due():
+          self._save()
+      self._select_last()
+      self._save()
+      drive.on_train_end()
+
+  def _save_is_due(self) -> bool:
+    every = self._plan.checkpoint
+    minutes = self._config.checkpoint.every_minutes
+    return bool(every and self.step % every == 0) or bool(minutes and time.monotonic() - self._saved_at >= 60 * minutes)
+
+  def _advance(self, run_steps: steps.RunSteps, batches: Any, stop: bool) -> bool:
+    """Makes one call of the compiled loop; returns whether to stop after it."""
+    count = min(self._call_size(), self._plan.next_stop(self.step) - self.step)
+    before = time.monotonic()
+    sums, bad, waited, stops = run_steps(batches, tf.constant(self.step, tf.int64), tf.constant(count, tf.int64),
+                                         tf.constant(self._sums), tf.constant(float(stop)))
+    self._sums = sums.numpy()
+    seconds = time.monotonic() - before
+    self.step += count
+    self._waited += float(waited)
+    self._train_seconds += seconds
+    if int(bad) >= 0:
+      raise self._diverged(int(bad), "the loss")
+    self._calls += 1
+    if self._calls > 1:  # the first call compiles
+      self._steps_per_call = int(np.clip(_CALL_SECONDS * count / max(seconds, 1e-9), 1, 10_000))
+    self._show(count, seconds)
+    return float(stops) > 0
+
+  def _call_size(self) -> int:
+    if self._config.train.steps_per_call:
+      return self._config.train.steps_per_call
+    return _WORKERS_STEPS_PER_CALL if self._strategy.workers > 1 else self._steps_per_call
+
+  def _show(self, count: int, seconds: float) -> None:
+    plan, rate = self._plan, count / max(seconds, 1e-9)
+    done = self.step - self._rows_from
+    loss = self._sums[0] / (done * self._config.data.batch_size)
+    elapsed = max(time.monotonic() - self._clock, 1e-9)
+    self._console.progress(
+      f"step {self.step:,}/{plan.total:,}  epoch {self.step / plan.steps_per_epoch:.1f}  loss {loss:.4f}  "
+      f"{rate * self._config.data.batch_size:,.0f} examples/s  waiting for data {100 * min(1.0, self._waited / elapsed):.0f}%  "
+      f"ETA {duration_text((plan.total - self.step) / rate)}", force=self.step >= plan.total)
+
+  def _row(self, split: str, values: dict[str, float], **more: float) -> None:
+    batch = self._config.data.batch_size
+    self._record.append({"split": split, "step": self.step, "epoch": self.step / self._plan.steps_per_epoch,
+                         "examples": self.step * batch, **values, **more})
+
+  def _train_row(self) -> dict[str, float]:
+    examples = (self.step - self._rows_from) * self._config.data.batch_size
+    if not examples:
+      return {}
+    now = time.monotonic()
+    elapsed = max(now - self._clock, 1e-9)
+    values = {name: float(s) / examples for name, s in zip(self._task.metrics, self._sums, strict=True)}
+    self._row("train", values, learning_rate=self._learning_rate(), examples_per_second=examples / elapsed,
+              waiting_share=min(1.0, self._waited / elapsed), seconds=self._train_seconds)
+    self._sums, self._rows_from, self._waited, self._clock = np.zeros_like(self._sums), self.step, 0.0, now
+    return values
+
+  def evaluate(self, split: str) -> dict[str, float]:
+    """Returns the metrics' means over each example of `valid` or `test`, once."""
+    evaluation = self._task.evaluation(split)
+    if not hasattr(self, "_evaluate"):
+      self._evaluate = steps.evaluate_pass(self._task, self._strategy)
+    *sums, count = self._evaluate(evaluation.batches, tf.constant(evaluation.steps, tf.int64)).numpy()
+    if int(count) != evaluation.size:
+      raise AssertionError(f"{split}: {count} examples evaluated, the split has {evaluation.size}")
+    return {name: float(s) / float(count) for name, s in zip(self._task.metrics, sums, strict=True)}
+
+  def _evaluate_and_select(self) -> dict[str, float]:
+    if not self._config.data.valid:
+      return {}
+    values = self.evaluate("valid")
+    if not all(map(math.isfinite, values.values())):
+      raise self._diverged(self.step, "the validation loss")
+    self._row("valid", values)
+    logs = {f"val_{name}": value for name, value in values.items()}
+    text = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+    chosen = self._config.checkpoint.select == "best" and self.best.improves(logs[self._config.checkpoint.monitor], self.step)
+    if chosen:
+      self._save_selected(values)
+    self._console.line(f"step {self.step:,}  epoch {self.step / self._plan.steps_per_epoch:.2f}  valid: {text}"
+                       + ("  (best so far)" if chosen else ""))
+    self._clock, self._waited = time.monotonic(), 0.0
+    return logs
+
+  def _save_selected(self, values: dict[str, float]) -> None:
+    arrays, _ = checkpoints.collect(self._task.evaluated_weights())
+    self._check_finite(arrays)
+    paths = {group: [v.path for v in variables] for group, variables in self._task.weights().items()}
+    self.folder.save_selected(self.step, arrays, {"paths": paths, "valid": values})
+
+  def _select_last(self) -> None:
+    if self._config.checkpoint.select == "last":
+      self.best.step = self.step
+      self._save_selected({})
+
+  @property
+  def train_seconds(self) -> float:
+    """Seconds spent in training steps, over all starts of the run."""
+    return self._train_seconds

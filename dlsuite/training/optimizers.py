@@ -1,0 +1,90 @@
+"""Keras's optimizers by name, applied to gradients that are already summed over the replicas.
+
+SGD and Adam run through TensorFlow's fused kernels: same mathematics as Keras's several small operations a variable.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from ml_collections import ConfigDict
+
+from dlsuite.checks import OPTIMIZERS
+from dlsuite.training import schedules
+
+
+class _Reduced:
+  """Mixed into a Keras optimizer: `apply` runs in cross-replica context on gradients that need no further reduction.
+
+  These are Keras's private hooks (3.10 to 3.15); the parity tests fail if they move.
+  """
+
+  def _backend_update_step(self, grads: list, trainable_variables: list, learning_rate: tf.Tensor) -> None:
+    pairs = [(g, v.value if isinstance(v, keras.Variable) else v) for g, v in zip(grads, trainable_variables, strict=True)]
+    self._distributed_tf_update_step(tf.distribute.get_strategy(), pairs, learning_rate)  # type: ignore[attr-defined]
+
+  def _apply_weight_decay(self, variables: list) -> None:
+    if self.weight_decay is None:  # type: ignore[attr-defined]
+      return
+
+    def decay(variable: tf.Variable, rate: tf.Tensor) -> None:
+      variable.assign_sub(variable * tf.cast(rate, variable.dtype))
+
+    rate = self.learning_rate * self.weight_decay  # type: ignore[attr-defined]
+    for variable in variables:
+      if self._use_weight_decay(variable):  # type: ignore[attr-defined]
+        tf.distribute.get_strategy().extended.update(variable.value, decay, args=(rate,), group=False)
+
+
+class _FusedSGD(_Reduced):
+  def update_step(self: Any, gradient: Any, variable: Any, learning_rate: tf.Tensor) -> None:
+    if isinstance(gradient, tf.IndexedSlices):
+      super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
+      return
+    rate = tf.cast(learning_rate, variable.dtype)
+    if not self.momentum:
+      tf.raw_ops.ResourceApplyGradientDescent(var=variable.handle, alpha=rate, delta=gradient)
+      return
+    accumulator = self.momentums[self._get_variable_index(variable)]
+    tf.raw_ops.ResourceApplyKerasMomentum(
+      var=variable.handle, accum=accumulator.value.handle, lr=rate, grad=gradient,
+      momentum=tf.constant(self.momentum, variable.dtype), use_nesterov=self.nesterov)
+
+
+class _FusedAdam(_Reduced):
+  def update_step(self: Any, gradient: Any, variable: Any, learning_rate: tf.Tensor) -> None:
+    if isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
+      super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
+      return
+    index, dtype = self._get_variable_index(variable), variable.dtype
+    step = tf.cast(self.iterations + 1, dtype)
+    beta_1, beta_2 = tf.constant(self.beta_1, dtype), tf.constant(self.beta_2, dtype)
+    tf.raw_ops.ResourceApplyAdam(
+      var=variable.handle, m=self._momentums[index].value.handle, v=self._velocities[index].value.handle,
+      beta1_power=tf.pow(beta_1, step), beta2_power=tf.pow(beta_2, step), lr=tf.cast(learning_rate, dtype),
+      beta1=beta_1, beta2=beta_2, epsilon=tf.constant(self.epsilon, dtype), grad=gradient)
+
+
+_FUSED = {"SGD": _FusedSGD, "Adam": _FusedAdam, "AdamW": _FusedAdam}
+
+
+def is_kernel(variable: keras.Variable) -> bool:
+  """Returns whether decay, L1, L2 and max-norm act on a variable: matrices and filters do, biases and norms do not."""
+  return len(variable.shape) >= 2
+
+
+def build(config: ConfigDict, variables: list[keras.Variable], total_steps: int, warmup_steps: int) -> keras.optimizers.Optimizer:
+  """Returns the optimizer of `config` (the section `optimizer`), built for some variables inside the strategy's scope.
+
+  `weight_decay` is decoupled for every optimizer (w -= learning rate * decay * w; Loshchilov & Hutter 2019) and leaves
+  biases and normalisation alone.
+  """
+  name, _ = OPTIMIZERS[config.name]
+  parent = getattr(keras.optimizers, name)
+  cls = type(name, (_FUSED.get(name, _Reduced), parent), {})
+  optimizer = cls(learning_rate=schedules.build(config, total_steps, warmup_steps), name=config.name,
+                  weight_decay=config.weight_decay or None, **config.arguments)
+  if config.weight_decay:
+    optimizer.exclude_from_weight_decay(var_list=[v for v in variables if not is_kernel(v)])
+  optimizer.build(variables)
+  return optimizer

@@ -1,0 +1,72 @@
+"""The compiled inner loops: K training steps a call, and a pass over a split."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from dlsuite.strategy import Strategy
+from dlsuite.tasks.base import Task
+
+# (iterator, first step, number of steps, sums so far [M], stop flag) ->
+# (sums [M], first step with a non-finite loss or -1, seconds spent waiting for data, stop flags summed over workers)
+RunSteps = Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]]
+
+
+def train_steps(task: Task, strategy: Strategy) -> RunSteps:
+  """Returns the function that makes `count` training steps in one call.
+
+  The sums are carried from call to call in the graph's own order of addition, so that the number of steps a call
+  changes no bit of any metric. A batch counts as waited for from the end of the step before until it is there.
+  """
+  metrics = task.metrics
+
+  def replica_step(batch: Any, step: tf.Tensor) -> tf.Tensor:
+    sums = task.train_step(batch, step)
+    return tf.stack([sums[name] for name in metrics])
+
+  @tf.function(reduce_retracing=True)
+  def run(iterator: Any, first: tf.Tensor, count: tf.Tensor, sums: tf.Tensor, stop: tf.Tensor) -> Any:
+    def body(i: tf.Tensor, sums: tf.Tensor, bad: tf.Tensor, waited: tf.Tensor, done: tf.Tensor) -> tuple:
+      batch = next(iterator)
+      with tf.control_dependencies(_local_tensors(strategy, batch)):
+        ready = tf.timestamp()
+      step = first + i
+      new = strategy.tf.reduce(tf.distribute.ReduceOp.SUM, strategy.tf.run(replica_step, args=(batch, step)), axis=None)
+      bad = tf.where((bad < 0) & ~tf.math.is_finite(new[0]), step, bad)
+      sums = sums + new
+      with tf.control_dependencies([sums]):
+        now = tf.timestamp()
+      return i + 1, sums, bad, waited + tf.maximum(ready - done, 0.0), now
+
+    zero = tf.zeros([], tf.int64)
+    start = (zero, sums, zero - 1, tf.zeros([], tf.float64), tf.timestamp())
+    _, sums, bad, waited, _ = tf.while_loop(lambda i, *_: i < count, body, start)
+    if strategy.workers > 1:
+      stop = strategy.tf.reduce(tf.distribute.ReduceOp.SUM, strategy.tf.run(lambda: tf.identity(stop)), axis=None)
+    return sums, bad, waited, stop
+
+  return run
+
+
+def evaluate_pass(task: Task, strategy: Strategy) -> Callable[[Any, tf.Tensor], tf.Tensor]:
+  """Returns the function (iterator, batches) -> sums of every metric and the number of examples, [M + 1]."""
+  names = (*task.metrics, "count")
+
+  def replica_step(batch: Any) -> tf.Tensor:
+    sums = task.evaluate_step(batch)
+    return tf.stack([sums[name] for name in names])
+
+  @tf.function(reduce_retracing=True)
+  def run(iterator: Any, count: tf.Tensor) -> tf.Tensor:
+    def body(i: tf.Tensor, sums: tf.Tensor) -> tuple:
+      new = strategy.tf.run(replica_step, args=(next(iterator),))
+      return i + 1, sums + strategy.tf.reduce(tf.distribute.ReduceOp.SUM, new, axis=None)
+
+    return tf.while_loop(lambda i, _: i < count, body, (tf.zeros([], tf.int64), tf.zeros([len(names)])))[1]
+
+  return run
+
+
+def _local_tensors(strategy: Strategy, batch: Any) -> list[tf.Tensor]:
+  return [part for value in tf.nest.flatten(batch) for part in strategy.tf.experimental_local_results(value)]
