@@ -54,8 +54,8 @@ def learning_curves(rows: list[dict[str, Any]], config: ConfigDict, selected_ste
       if name == metric and config.reference.value is not None:
         axis.axhline(config.reference.value, color=GREY, linestyle="--", linewidth=1,
                      label=f"published (test): {config.reference.value:g} {config.reference.unit}")
-      values = [row[name] for row in rows if name in row and row[name] > 0]
-      if values and max(values) / min(values) > 30:
+      values = [row[name] for row in rows if name in row]
+      if values and min(values) > 0 and max(values) / min(values) > 30:
         axis.set_yscale("log")
       unit = config.reference.unit if name == metric else "nats" if name == "loss" else ""
       axis.set(xlabel="epoch", ylabel=f"{name} ({unit})" if unit else name, title=f"{config.name}: {name}")

@@ -17,7 +17,7 @@ def train_steps(task: Task, strategy: Strategy) -> RunSteps:
   """Returns the function that makes `count` training steps in one call.
 
   The sums are carried from call to call in the graph's own order of addition, so that the number of steps a call
-  changes no bit of any metric. A batch counts as waited for from the end of the step before until it is there.
+  changes no bit of any metric. Waiting for data is the time from the start of an iteration until its batch is there.
   """
   metrics = task.metrics
 
@@ -27,21 +27,20 @@ def train_steps(task: Task, strategy: Strategy) -> RunSteps:
 
   @tf.function(reduce_retracing=True)
   def run(iterator: Any, first: tf.Tensor, count: tf.Tensor, sums: tf.Tensor, stop: tf.Tensor) -> Any:
-    def body(i: tf.Tensor, sums: tf.Tensor, bad: tf.Tensor, waited: tf.Tensor, done: tf.Tensor) -> tuple:
+    def body(i: tf.Tensor, sums: tf.Tensor, bad: tf.Tensor, waited: tf.Tensor) -> tuple:
+      with tf.control_dependencies([i]):
+        began = tf.timestamp()
       batch = next(iterator)
       with tf.control_dependencies(_local_tensors(strategy, batch)):
         ready = tf.timestamp()
       step = first + i
       new = strategy.tf.reduce(tf.distribute.ReduceOp.SUM, strategy.tf.run(replica_step, args=(batch, step)), axis=None)
       bad = tf.where((bad < 0) & ~tf.math.is_finite(new[0]), step, bad)
-      sums = sums + new
-      with tf.control_dependencies([sums]):
-        now = tf.timestamp()
-      return i + 1, sums, bad, waited + tf.maximum(ready - done, 0.0), now
+      return i + 1, sums + new, bad, waited + ready - began
 
     zero = tf.zeros([], tf.int64)
-    start = (zero, sums, zero - 1, tf.zeros([], tf.float64), tf.timestamp())
-    _, sums, bad, waited, _ = tf.while_loop(lambda i, *_: i < count, body, start)
+    start = (zero, sums, zero - 1, tf.zeros([], tf.float64))
+    _, sums, bad, waited = tf.while_loop(lambda i, *_: i < count, body, start)
     if strategy.workers > 1:
       stop = strategy.tf.reduce(tf.distribute.ReduceOp.SUM, strategy.tf.run(lambda: tf.identity(stop)), axis=None)
     return sums, bad, waited, stop

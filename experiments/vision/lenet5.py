@@ -34,7 +34,7 @@ def get_config(arg: str = "") -> ConfigDict:
     c.data.name = "mnist"
     c.data.train, c.data.valid, c.data.test = "train[:55000]", "train[55000:]", "test"
     c.data.mean, c.data.std = (0.1307,), (0.3081,)
-    c.train.epochs = 30.0
+    c.train.epochs = 20.0
     c.evaluate.batch_size = 1000
   else:
     c.data.name = "optical_digits"
