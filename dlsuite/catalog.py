@@ -2,20 +2,23 @@
 
 import importlib.util
 import pathlib
+import re
 import textwrap
+import traceback
 from types import ModuleType
 
 from ml_collections import ConfigDict
 
 from dlsuite import config as config_lib
-from dlsuite.errors import ConfigError, nearest
+from dlsuite.errors import ConfigError, first_line, nearest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent / "experiments"
 
 
 def names() -> list[str]:
   """Returns the path of every experiment, e.g. `experiments/vision/lenet5.py`."""
-  return sorted(f"experiments/{path.relative_to(ROOT).as_posix()}" for path in ROOT.glob("*/*.py") if path.name != "__init__.py")
+  paths = (path.relative_to(ROOT.parent) for path in ROOT.glob("*/*.py") if path.name != "__init__.py")
+  return sorted(path.as_posix() for path in paths)
 
 
 def find(path: str) -> pathlib.Path:
@@ -27,15 +30,24 @@ def find(path: str) -> pathlib.Path:
   for candidate in (pathlib.Path(path), ROOT.parent / path):
     if candidate.is_file():
       return candidate
-  raise ConfigError(f"--config={path}: no such file{nearest(path, names())}; --list shows every experiment")
+  raise ConfigError(f"--config={path}: no such file{_nearest_file(path)}; --list shows every experiment")
+
+
+def _nearest_file(path: str) -> str:
+  """Compares whole paths, then the names of the files alone, since a chapter is easily forgotten."""
+  by_name = {pathlib.PurePath(name).stem: name for name in names()}
+  hint = nearest(path, by_name.values()) or nearest(pathlib.PurePath(path).stem, by_name)
+  return re.sub(r"'(.*)'", lambda match: f"'{by_name.get(match[1], match[1])}'", hint)
 
 
 def _module(file: pathlib.Path) -> ModuleType:
   spec = importlib.util.spec_from_file_location(f"experiment_{file.stem}", file)
   if spec is None or spec.loader is None:
-    raise ConfigError(f"--config={file} is not a Python file")
+    raise ConfigError(f"{file.name} is not a Python file (.py)")
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
+  if not callable(getattr(module, "get_config", None)):
+    raise ConfigError(f"{file.name} has no function get_config(arg)")
   return module
 
 
@@ -52,11 +64,21 @@ def load(reference: str) -> ConfigDict:
   except ConfigError as e:
     raise ConfigError(f"--config={reference}: {e}") from None
   except Exception as e:  # any fault of the file itself becomes one line
-    line = f" (line {e.__traceback__.tb_next.tb_lineno})" if e.__traceback__ and e.__traceback__.tb_next else ""
-    raise ConfigError(f"--config={reference}: {file.name}{line} fails: {type(e).__name__}: {e}".replace("\n", " ")) from e
+    raise ConfigError(f"--config={reference}: {_fault(file, e)}") from e
   if not isinstance(config, ConfigDict) or not config.is_locked:
     raise ConfigError(f"--config={reference}: get_config must return dlsuite.config.finish(config)")
   return config
+
+
+def _fault(file: pathlib.Path, error: Exception) -> str:
+  """Returns where an experiment's file fails, and why."""
+  lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if pathlib.Path(frame.filename) == file]
+  line = error.lineno if isinstance(error, SyntaxError) else next(reversed(lines), None)
+  where = f"{file.name}, line {line}" if line else file.name
+  if match := re.match(r"""["']*Key "(\w+)" does not exist""", str(error)):  # what a locked ConfigDict says
+    leaves = {key.rpartition(".")[2] for key in config_lib.flatten(config_lib.defaults("", ""))}
+    return f"{where}: '{match[1]}' is not a key of this section{nearest(match[1], leaves)}"
+  return f"{where} fails: {type(error).__name__}: {first_line(error)}"
 
 
 def rows() -> list[tuple[str, str, str, str]]:
@@ -76,7 +98,7 @@ def rows() -> list[tuple[str, str, str, str]]:
 
 
 def listing(width: int = 120) -> str:
-  """Returns the catalogue as a table of at most `width` columns."""
+  """Returns the catalogue as a table of at most `width` columns (or as many as the names and numbers need)."""
   head = ("experiment", "chapter", "paper", "published")
   table = [head, *rows()]
   widths = [max(len(row[i]) for row in table) for i in range(4)]
@@ -89,8 +111,3 @@ def listing(width: int = 120) -> str:
       lines.append("  ".join(cell.ljust(w) for cell, w in zip(cells, widths, strict=True)).rstrip())
   lines.insert(1, "  ".join("-" * w for w in widths))
   return "\n".join([*lines, "", "python -m dlsuite.main --config=<experiment> --workdir=<folder>"])
-
-
-def flat_keys(config: ConfigDict) -> list[str]:
-  """Returns every key that `--config.KEY=value` may set."""
-  return list(config_lib.flatten(config))

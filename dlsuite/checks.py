@@ -1,11 +1,15 @@
 """Everything about a config that can be found wrong before TensorFlow is imported."""
 
 import ast
+import dataclasses
 import functools
+import math
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Any
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
 
 from dlsuite import config as config_lib
 from dlsuite.errors import ConfigError, nearest, one_of
@@ -13,7 +17,7 @@ from dlsuite.errors import ConfigError, nearest, one_of
 _PACKAGE = pathlib.Path(__file__).parent
 
 # Keras's optimizers by our names, with the arguments a config may set. A test compares them with Keras's signatures.
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, tuple[str, tuple[str, ...]]] = {
   "sgd": ("SGD", ("momentum", "nesterov")),
   "adagrad": ("Adagrad", ("initial_accumulator_value", "epsilon")),
   "adadelta": ("Adadelta", ("rho", "epsilon")),
@@ -24,6 +28,12 @@ OPTIMIZERS = {
   "nadam": ("Nadam", ("beta_1", "beta_2", "epsilon")),
   "lion": ("Lion", ("beta_1", "beta_2")),
   "ftrl": ("Ftrl", ("learning_rate_power", "initial_accumulator_value", "beta")),
+}
+# What those arguments may be: (least, bound, whether the bound itself is allowed). The others are true or false.
+_OPTIMIZER_RANGES = {
+  "momentum": (0.0, 1.0, True), "rho": (0.0, 1.0, True), "beta_1": (0.0, 1.0, False), "beta_2": (0.0, 1.0, False),
+  "epsilon": (0.0, math.inf, False), "initial_accumulator_value": (0.0, math.inf, False), "beta": (0.0, math.inf, False),
+  "learning_rate_power": (-math.inf, 0.0, True),
 }
 CHOICES = {
   "strategy.kind": ("auto", "cpu", "gpu", "tpu", "workers"),
@@ -48,16 +58,35 @@ _NOT_NEGATIVE = (
   "early_stopping.min_delta", "checkpoint.every_minutes", "data.augment.pad_crop", "data.resize", "seed",
 )
 _BELOW_ONE = ("optimizer.ema", "loss.label_smoothing")
+_WHOLE_LIMIT = 2**62  # sums of two such numbers still fit TensorFlow's int64
+_SEED_LIMIT = 2**32  # NumPy's generators take no more
+_ELEMENTS = {
+  "data.mean": "float", "data.std": "float", "loss.class_weights": "float", "optimizer.schedule.milestones": "float",
+  "analyses": "str",
+}
+_TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
+_TYPE_NAMES = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
+_GIVEN_BY_TASK = ("input_shape", "num_classes")  # arguments of a model's `build` that the data decide
 
 
 def check(config: ConfigDict) -> None:
   """Raises ConfigError with one line for the first thing that is wrong."""
+  _check_plain(config)
   _check_choices(config)
+  _check_numbers(config)
   _check_ranges(config)
   _check_durations(config)
   _check_data(config)
   _check_optimizer(config)
+  _check_callbacks(config)
   _check_modules(config)
+
+
+def _check_plain(config: ConfigDict) -> None:
+  for key, value in config_lib.flatten(config).items():
+    for element in value if isinstance(value, tuple | list) else (value,):
+      if not isinstance(element, bool | int | float | str | tuple | list | dict | type(None)):
+        raise ConfigError(f"{key} holds a {type(element).__name__}: a config holds only numbers, texts, true, false and tuples")
 
 
 def _check_choices(config: ConfigDict) -> None:
@@ -67,6 +96,21 @@ def _check_choices(config: ConfigDict) -> None:
       raise ConfigError(one_of(key, value, allowed))
 
 
+def _check_numbers(config: ConfigDict) -> None:
+  for key, kind in _ELEMENTS.items():
+    value = config_lib.get(config, key)
+    if not all(_fits(kind, element) for element in value):
+      raise ConfigError(f"{key}={value!r} must be a tuple, each of it {_TYPE_NAMES[kind]}")
+  for key, value in config_lib.flatten(config).items():
+    for number in value if isinstance(value, tuple | list) else (value,):
+      if isinstance(number, float) and math.isnan(number):
+        raise ConfigError(f"{key}={value} must be a number, not nan")
+      if isinstance(number, int) and abs(number) >= _WHOLE_LIMIT:
+        raise ConfigError(f"{key}={value} must be below 2**62")
+  if config.seed >= _SEED_LIMIT:
+    raise ConfigError(f"seed={config.seed} must be below 2**32")
+
+
 def _check_ranges(config: ConfigDict) -> None:
   def each(keys: tuple[str, ...], holds: Callable[[float], bool], demand: str) -> None:
     for key in keys:
@@ -74,8 +118,8 @@ def _check_ranges(config: ConfigDict) -> None:
       if value is not None and not holds(value):
         raise ConfigError(f"{key}={value} must be {demand}")
 
-  each(_POSITIVE, lambda v: 0 < v < float("inf"), "above 0 and finite")
-  each(_NOT_NEGATIVE, lambda v: 0 <= v < float("inf"), "0 or more and finite")
+  each(_POSITIVE, lambda v: 0 < v < math.inf, "above 0 and finite")
+  each(_NOT_NEGATIVE, lambda v: 0 <= v < math.inf, "0 or more and finite")
   each(_BELOW_ONE, lambda v: 0 <= v < 1, "at least 0 and below 1")
 
 
@@ -104,24 +148,44 @@ def _check_data(config: ConfigDict) -> None:
   if not data.valid and (config.early_stopping.patience or config.checkpoint.select == "best"):
     raise ConfigError("data.valid is empty, but early_stopping.patience or checkpoint.select='best' needs a validation "
                       "split: give one (e.g. 'train[90%:]') or checkpoint.select='last' and patience 0")
-  if len(data.mean) != len(data.std) or any(value <= 0 for value in data.std):
+  if len(data.mean) != len(data.std) or not all(0 < value < math.inf for value in data.std):
     raise ConfigError(f"data.mean={data.mean} and data.std={data.std} need one value a channel each, std above 0")
-  if any(weight < 0 for weight in config.loss.class_weights):
+  if not all(0 <= weight < math.inf for weight in config.loss.class_weights):
     raise ConfigError(f"loss.class_weights={config.loss.class_weights} must all be 0 or more")
 
 
 def _check_optimizer(config: ConfigDict) -> None:
   optimizer = config.optimizer
   known = OPTIMIZERS[optimizer.name][1]
-  for name in optimizer.arguments:
+  for name, value in optimizer.arguments.items():
+    key = f"optimizer.arguments.{name}"
     if name not in known:
-      raise ConfigError(f"optimizer.arguments.{name} is not an argument of {optimizer.name}{nearest(name, known)}; "
-                        f"allowed: {', '.join(known)}")
+      raise ConfigError(f"{key} is not an argument of {optimizer.name}{nearest(name, known)}; allowed: {', '.join(known)}")
+    kind = _optimizer_argument(name)
+    if not _fits(kind.__name__, value):
+      raise ConfigError(f"{key}={value!r} must be {_TYPE_NAMES[kind.__name__]}")
+    if kind is float:
+      least, bound, inclusive = _OPTIMIZER_RANGES[name]
+      if not (least <= value < bound or (inclusive and value == bound)) or math.isinf(value):
+        raise ConfigError(f"{key}={value} must be at least {least:g} and {'at most' if inclusive else 'below'} {bound:g}")
+    if (optimizer.name, name, value) == ("lion", "beta_1", 0.0):
+      raise ConfigError(f"{key}=0.0 must be above 0: without its average lion is plain sign descent")
   milestones = optimizer.schedule.milestones
   if any(not 0 < m < 1 for m in milestones) or list(milestones) != sorted(milestones):
     raise ConfigError(f"optimizer.schedule.milestones={milestones} must rise between 0 and 1 (fractions of the run)")
   if optimizer.schedule.name == "step" and not milestones:
     raise ConfigError("optimizer.schedule.milestones is empty: 'step' needs fractions of the run, e.g. (0.5, 0.75)")
+
+
+def _check_callbacks(config: ConfigDict) -> None:
+  for key, options in config.callbacks.custom.items():
+    if not isinstance(options, ConfigDict) or not isinstance(options.get("name"), str):
+      raise ConfigError(f"callbacks.custom.{key} must be a section with the callback's name, "
+                        "e.g. {'name': 'keras.callbacks.ReduceLROnPlateau', 'patience': 3}")
+
+
+def _optimizer_argument(name: str) -> type:
+  return float if name in _OPTIMIZER_RANGES else bool
 
 
 def modules(folder: str) -> list[str]:
@@ -131,31 +195,134 @@ def modules(folder: str) -> list[str]:
   return sorted(".".join(path.parts) for path in paths)
 
 
+def tasks() -> list[str]:
+  """Returns the modules below `dlsuite/tasks` that define a task, as their source shows without an import."""
+  def defines_task(module: str) -> bool:
+    assigned = [ast.unparse(node.targets[0]) for node in _source("tasks", module).body if isinstance(node, ast.Assign)]
+    return "TASK" in assigned
+
+  return list(filter(defines_task, modules("tasks")))
+
+
 @functools.cache
-def builder_arguments(model_name: str) -> dict[str, str]:
-  """Returns {argument: annotation} of a model's `build`, read from its source without importing it."""
-  path = (_PACKAGE / "models").joinpath(*model_name.split(".")).with_suffix(".py")
-  for node in ast.parse(path.read_text()).body:
+def _source(folder: str, module: str) -> ast.Module:
+  path = (_PACKAGE / folder).joinpath(*module.split(".")).with_suffix(".py")
+  return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Argument:
+  """One argument of a model's `build`.
+
+  Attributes:
+    annotation: its type as written, e.g. `tuple[int, ...]`; empty if it has none.
+    required: whether it has no default.
+  """
+
+  annotation: str
+  required: bool
+
+
+def builder_arguments(model_name: str) -> dict[str, Argument]:
+  """Returns what a model's `build` takes, read from its source without importing it.
+
+  Raises:
+    ConfigError: if there is no such model, or it has no function `build`.
+  """
+  if model_name not in (known := modules("models")):
+    raise ConfigError(one_of("model.name", model_name, known))
+  for node in _source("models", model_name).body:
     if isinstance(node, ast.FunctionDef) and node.name == "build":
-      return {a.arg: ast.unparse(a.annotation) if a.annotation else "" for a in node.args.args + node.args.kwonlyargs}
-  raise ConfigError(f"model.name={model_name!r}: {path.name} has no function `build`")
+      a = node.args
+      with_default = {arg.arg for arg in (a.posonlyargs + a.args)[len(a.posonlyargs + a.args) - len(a.defaults):]}
+      with_default |= {arg.arg for arg, value in zip(a.kwonlyargs, a.kw_defaults, strict=True) if value is not None}
+      return {arg.arg: Argument(ast.unparse(arg.annotation) if arg.annotation else "", arg.arg not in with_default)
+              for arg in a.posonlyargs + a.args + a.kwonlyargs}
+  raise ConfigError(f"model.name={model_name!r}: its module has no function `build`")
+
+
+def model_arguments(model_name: str) -> dict[str, Argument]:
+  """Returns the arguments of a model that a config may set.
+
+  Raises:
+    ConfigError: if there is no such model.
+  """
+  return {name: argument for name, argument in builder_arguments(model_name).items() if name not in _GIVEN_BY_TASK}
+
+
+def _fits(annotation: str, value: Any) -> bool:
+  """Returns whether a value is of an annotated type; an annotation that a config cannot express fits all."""
+  if " | None" in annotation:
+    return value is None or _fits(annotation.replace(" | None", ""), value)
+  if annotation.startswith("tuple["):
+    inner = [part.strip() for part in annotation[6:-1].split(",")]
+    if not isinstance(value, tuple | list) or "[" in annotation[6:-1]:
+      return isinstance(value, tuple | list)
+    kinds = inner[:1] * len(value) if inner[-1] == "..." else inner
+    return len(kinds) == len(value) and all(map(_fits, kinds, value))
+  if annotation not in _TYPES:
+    return True
+  if isinstance(value, bool):
+    return annotation == "bool"
+  return isinstance(value, int | float if annotation == "float" else _TYPES[annotation])
+
+
+def open_keys(model_name: str) -> dict[str, type]:
+  """Returns {key: type} of what a command line may set though the experiment's file does not: the arguments of the model
+  and of every optimizer (`check` sees to it that they are of the one in use).
+
+  Raises:
+    ConfigError: if there is no such model.
+  """
+  keys = {f"optimizer.arguments.{name}": _optimizer_argument(name) for _, names in OPTIMIZERS.values() for name in names}
+  for name, argument in model_arguments(model_name).items():
+    plain = argument.annotation.replace(" | None", "")
+    keys[f"model.{name}"] = tuple if plain.startswith("tuple[") else _TYPES.get(plain, object)
+  return keys
+
+
+def open_up(config: ConfigDict, model_name: str, overridden: Collection[str]) -> None:
+  """Prepares the open sections of an unlocked config for overrides.
+
+  An argument that the file does not set becomes a placeholder of its type; a whole number where a fraction is allowed
+  becomes a float, so that 2 may be overridden by 2.5, and 2 and 2.0 are one config.
+
+  Args:
+    config: changed in place.
+    model_name: the model whose arguments are known, which an override may have chosen.
+    overridden: the keys that the command line sets.
+
+  Raises:
+    ConfigError: if there is no such model.
+  """
+  for key, kind in open_keys(model_name).items():
+    section, _, name = key.rpartition(".")
+    holder = config_lib.get(config, section)
+    if name not in holder:
+      if key in overridden:
+        holder[name] = placeholder(kind)
+    elif kind is float and isinstance(holder[name], int) and not isinstance(holder[name], bool):
+      with holder.ignore_type():
+        holder[name] = float(holder[name])
 
 
 def _check_modules(config: ConfigDict) -> None:
-  tasks = [name for name in modules("tasks") if name not in ("base", "supervised")]
-  if config.task not in tasks:
-    raise ConfigError(one_of("task", config.task, tasks))
-  if config.model.name not in modules("models"):
-    raise ConfigError(one_of("model.name", config.model.name, modules("models")))
-  annotations = builder_arguments(config.model.name)
-  allowed = [name for name in annotations if name not in ("input_shape", "num_classes")]
-  types = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
+  if config.task not in tasks():
+    raise ConfigError(one_of("task", config.task, tasks()))
+  for name in config.analyses:
+    if name not in (known := modules("analysis")):
+      raise ConfigError(one_of("analyses", name, known))
+  model = config.model.name
+  allowed = model_arguments(model)
   for name, value in config.model.items():
     if name == "name":
       continue
     if name not in allowed:
-      raise ConfigError(f"model.{name} is not an argument of {config.model.name}{nearest(name, allowed)}; "
+      raise ConfigError(f"model.{name} is not an argument of {model}{nearest(name, allowed)}; "
                         f"allowed: {', '.join(allowed) or 'none'}")
-    wanted = types.get(annotations[name])
-    if wanted and (not isinstance(value, wanted) or isinstance(value, bool) and bool not in wanted):
-      raise ConfigError(f"model.{name}={value!r} must be a {annotations[name]}")
+    annotation = allowed[name].annotation
+    if not _fits(annotation, value):
+      raise ConfigError(f"model.{name}={value!r} must be {_TYPE_NAMES.get(annotation, 'of the type ' + annotation)}")
+  missing = [name for name, argument in allowed.items() if argument.required and name not in config.model]
+  if missing:
+    raise ConfigError(f"model.{missing[0]} is missing: {model} needs {', '.join(missing)}")

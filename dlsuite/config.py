@@ -15,7 +15,7 @@ import argparse
 import hashlib
 import json
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -37,6 +37,9 @@ DURATIONS = {
   "warmup": ("optimizer.warmup_epochs", "optimizer.warmup_steps", "optimizer.warmup_examples"),
 }
 
+# What these hold depends on the model, the optimizer, the task or the callback; `dlsuite.checks` knows what each may hold.
+OPEN_SECTIONS = ("model", "optimizer.arguments", "data.features", "callbacks.custom")
+
 
 def defaults(name: str, task: str) -> ConfigDict:
   """Returns every key that all families share, at its default.
@@ -46,9 +49,10 @@ def defaults(name: str, task: str) -> ConfigDict:
     task: a module below `dlsuite/tasks`, without `.py`.
 
   Returns:
-    An unlocked config. `placeholder` keys are typed and unset (None).
+    A config that takes new keys only in its `OPEN_SECTIONS`, so that a misspelt key of a file is an error.
+    `placeholder` keys are typed and unset (None).
   """
-  return ConfigDict({
+  config = ConfigDict({
     "name": name,
     "task": task,
     "seed": 0,
@@ -98,6 +102,10 @@ def defaults(name: str, task: str) -> ConfigDict:
     "callbacks": {"csv": False, "tensorboard": True, "custom": {}},
     "analyses": (),
   })
+  config.lock()
+  for section in OPEN_SECTIONS:
+    get(config, section).unlock()
+  return config
 
 
 def parse_arg(arg: str, **known: bool | int | float | str) -> argparse.Namespace:
@@ -203,16 +211,17 @@ def steps_of(config: ConfigDict, group: str, steps_per_epoch: int) -> int:
   return 0
 
 
-def flatten(config: ConfigDict) -> dict[str, Any]:
+def flatten(config: ConfigDict | Mapping[str, Any]) -> dict[str, Any]:
   """Returns {dotted key: value} over all leaves; an empty section is a leaf `{}`."""
 
-  def leaves(node: ConfigDict, prefix: str) -> Iterator[tuple[str, Any]]:
+  def leaves(node: ConfigDict | Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key in node:
       value = node[key]
-      if isinstance(value, ConfigDict) and len(value):
+      section = isinstance(value, ConfigDict | Mapping)
+      if section and len(value):
         yield from leaves(value, f"{prefix}{key}.")
       else:
-        yield prefix + key, {} if isinstance(value, ConfigDict) else value
+        yield prefix + key, {} if section else value
 
   return dict(leaves(config, ""))
 
@@ -223,7 +232,9 @@ def to_json(config: ConfigDict) -> dict[str, Any]:
 
 
 def _identity(plain: dict[str, Any]) -> dict[str, Any]:
-  flat = {k: list(v) if isinstance(v, tuple) else v for k, v in flatten(ConfigDict(plain)).items()}
+  if not isinstance(plain, dict):  # a config.json that is JSON but no config
+    return {}
+  flat = {k: list(v) if isinstance(v, tuple) else v for k, v in flatten(plain).items()}
   return {k: v for k, v in flat.items() if not any(k == e or k.startswith(e + ".") for e in EXECUTION_KEYS)}
 
 
@@ -234,8 +245,11 @@ def fingerprint(plain: dict[str, Any]) -> str:
 
 
 def differing_keys(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-  """Returns `key (ours: 1, theirs: 2)` for each key that makes two fingerprints differ."""
+  """Returns `key (2 there, 1 here)` for each key that makes two fingerprints differ."""
+
+  def text(identity: dict[str, Any], key: str) -> str:  # as the fingerprint sees it, where true is not 1 and 2 is not 2.0
+    return json.dumps(identity[key], sort_keys=True) if key in identity else "absent"
+
   a, b = _identity(ours), _identity(theirs)
-  return [
-    f"{key} ({b.get(key)!r} there, {a.get(key)!r} here)" for key in sorted(a.keys() | b.keys()) if a.get(key) != b.get(key)
-  ]
+  return [f"{key} ({text(b, key)} there, {text(a, key)} here)" for key in sorted(a.keys() | b.keys())
+          if text(a, key) != text(b, key)]

@@ -28,16 +28,23 @@ class DivergedError(DlsuiteError):
   exit_code = 3
 
 
-class Stopped(DlsuiteError):
+class Stopped(DlsuiteError):  # noqa: N818 - a run that was asked to stop made no error
   """SIGTERM or SIGINT arrived; the state is saved and the same command goes on."""
 
   exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-  """Returns ` (did you mean 'x'?)` for the closest known spelling, or an empty string."""
-  matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-  return f" (did you mean '{matches[0]}'?)" if matches else ""
+  """Returns ` (did you mean 'x'?)` for the closest known spelling, upper or lower case, or an empty string."""
+  spelling = {name.lower(): name for name in known}
+  matches = difflib.get_close_matches(word.lower(), list(spelling), n=1, cutoff=0.5)
+  return f" (did you mean '{spelling[matches[0]]}'?)" if matches else ""
+
+
+def first_line(error: Exception, limit: int = 200) -> str:
+  """Returns what another library says, in one line of at most `limit` characters."""
+  text = " ".join((str(error).strip() or type(error).__name__).split())
+  return text if len(text) <= limit else text[:limit - 3] + "..."
 
 
 def one_of(key: str, value: object, known: Iterable[str]) -> str:

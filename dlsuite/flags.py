@@ -2,17 +2,24 @@
 
 import dataclasses
 import re
-import sys
+from collections.abc import Collection
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from dlsuite import catalog, checks
 from dlsuite import config as config_lib
-from dlsuite.errors import ConfigError, nearest
+from dlsuite.errors import ConfigError, first_line, nearest
 
 MODES = ("train", "evaluate", "predict", "describe")
-_TYPE_NAMES = {"int": "a whole number", "float": "a number", "bool": "true or false", "tuple": "a tuple such as (1,2)"}
+SPLITS = ("train", "valid", "test")
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", tuple: "a tuple such as (1,2)",
+          ConfigDict: "a dict such as {'name': 1}"}
+_EXIT_CODES = ("Exit codes: 0 done; 2 bad input or unusable folder; 3 the training diverged; "
+               "75 stopped, the same command goes on.")
+_OVERRIDE = re.compile(r"--?(?:no)?config\.([^=]+)(=.*)?", re.DOTALL)
+# What absl raises, and what ml_collections lets through from a value that it cannot put into the config.
+_FAULTS = (flags.Error, AttributeError, KeyError, TypeError, ValueError, SyntaxError, OSError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,13 +43,14 @@ class Options:
 
 def _define() -> flags.FlagValues:
   values = flags.FlagValues()
-  config_flags.DEFINE_config_file("config", None, "Experiment: experiments/<chapter>/<name>.py[:arg]; "
-                                  "--config.KEY=value overrides a key.", flag_values=values)
+  values.set_gnu_getopt(True)
+  flags.DEFINE_string("config", "", "Experiment: experiments/<chapter>/<name>.py[:arg]; --config.KEY=value overrides a key.",
+                      flag_values=values)
   flags.DEFINE_string("workdir", "", "Folder of the run. The same command goes on with a run that was stopped.",
                       flag_values=values)
   flags.DEFINE_string("mode", "train", f"One of: {', '.join(MODES)}.", flag_values=values)
   flags.DEFINE_string("init_from", "", "Workdir of another run whose weights to start from.", flag_values=values)
-  flags.DEFINE_string("split", "test", "Split that evaluate and predict read: train, valid or test.", flag_values=values)
+  flags.DEFINE_string("split", "test", f"What evaluate and predict read, one of: {', '.join(SPLITS)}.", flag_values=values)
   flags.DEFINE_boolean("list", False, "Print the catalogue of experiments.", flag_values=values)
   flags.DEFINE_boolean("help", False, "Print this text.", short_name="h", flag_values=values)
   return values
@@ -55,89 +63,114 @@ def parse(argv: list[str]) -> Options:
     ConfigError: for anything unknown, ill-typed or contradictory, in one line.
   """
   values = _define()
-  reference = _reference(argv)
-  if reference is not None:
-    _check_override_names(argv, catalog.load(reference))
   try:
-    rest = values(["dlsuite", *argv])
-  except (flags.Error, AttributeError, TypeError, ValueError, OSError) as e:
-    raise ConfigError(_one_line(e, values)) from None
-  if len(rest) > 1:
-    raise ConfigError(f"'{rest[1]}' is not a flag: every option starts with --, e.g. --config={rest[1]}")
+    rest = values(["dlsuite", *argv], known_only=True)[1:]
+  except _FAULTS as e:
+    raise ConfigError(_translate(e)) from None
+  _check_rest(rest, values)
   if values.help:
     return Options(message=_help(values))
   if values.list:
     return Options(message=catalog.listing())
-  for name, allowed in (("mode", MODES), ("split", ("train", "valid", "test"))):
-    if values[name].value not in allowed:
-      raise ConfigError(f"--{name}={values[name].value!r} is unknown{nearest(values[name].value, allowed)}; "
-                        f"allowed: {', '.join(allowed)}")
-  if values.config is None:
+  for name, allowed in (("mode", MODES), ("split", SPLITS)):
+    value = str(values[name].value)
+    if value not in allowed:
+      raise ConfigError(f"--{name}={value!r} is unknown{nearest(value, allowed)}; allowed: {', '.join(allowed)}")
+  if not values.config:
     raise ConfigError("--config is missing: give an experiment, e.g. --config=experiments/vision/lenet5.py; --list shows all")
-  if values.mode != "describe" and not values.workdir:
-    raise ConfigError(f"--workdir is missing: --mode={values.mode} needs the run's folder, e.g. --workdir=/tmp/run")
-  config = values.config
+  config = _override(catalog.load(values.config), rest)
   with config.unlocked():
-    config_lib.replace_durations(config, config_flags.get_override_values(values["config"]))
     if values.init_from:
       config.init_from = values.init_from
   checks.check(config)
+  if values.mode != "describe" and not values.workdir:
+    raise ConfigError(f"--workdir is missing: --mode={values.mode} needs the run's folder, e.g. --workdir=/tmp/run")
+  if values.mode in ("evaluate", "predict") and not config.data[values.split]:
+    raise ConfigError(f"--split={values.split}: this config has no data.{values.split}")
   return Options(config, values.workdir, values.mode, values.split)
 
 
-def _reference(argv: list[str]) -> str | None:
-  """Returns the value of --config, which must be known before its overrides are."""
-  found = None
-  for i, item in enumerate(argv):
-    if item in ("--config", "-config") and i + 1 < len(argv):
-      found = argv[i + 1]
-    elif re.match(r"--?config=", item):
-      found = item.split("=", 1)[1]
+def _check_rest(rest: list[str], values: flags.FlagValues) -> None:
+  """Refuses all that is neither a flag nor an override (nor the value of one, as its own word)."""
+  takes_value = False
+  for item in rest:
+    override = _OVERRIDE.fullmatch(item)
+    if not override and not takes_value:
+      if not item.startswith("-"):
+        raise ConfigError(f"'{item}' is not a flag: every option starts with --, e.g. --config={item}")
+      name = item.lstrip("-").partition("=")[0]
+      keys = config_lib.flatten(config_lib.defaults("", ""))
+      known = [*values, *(f"config.{key}" for key in keys)]
+      hint = nearest(f"config.{name}" if name in keys else name, known).replace("'", "'--", 1)
+      raise ConfigError(f"--{name} is not a flag{hint}; --help shows all")
+    takes_value = override is not None and override[2] is None
+
+
+def _override(config: ConfigDict, overrides: list[str]) -> ConfigDict:
+  """Returns a loaded config with the command line's `--config.KEY=value` put in, each of its key's type."""
+  given = _given(overrides)
+  model = given.get("model.name", config.model.name)
+  with config.unlocked():
+    checks.open_up(config, model, given)
+  for key in given:
+    _check_key(key, config_lib.flatten(config), checks.open_keys(model))
+  values = flags.FlagValues()
+  values.set_gnu_getopt(True)
+  try:
+    config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=overrides)
+    left = values(["dlsuite", *overrides])[1:]
+  except _FAULTS as e:
+    raise ConfigError(_translate(e, config)) from None
+  if left:
+    raise ConfigError(f"'{left[0]}' is not a flag: every option starts with --")
+  with config.unlocked():
+    config_lib.replace_durations(config, given)
+  return config
+
+
+def _given(overrides: list[str]) -> dict[str, str]:
+  """Returns {key: text} of the overrides, whose text may be the next word."""
+  found = {}
+  for item, after in zip(overrides, [*overrides[1:], ""], strict=False):
+    if match := _OVERRIDE.fullmatch(item):
+      found[match[1]] = match[2][1:] if match[2] else after
   return found
 
 
-def _check_override_names(argv: list[str], config: ConfigDict) -> None:
-  known = catalog.flat_keys(config)
-  sections = {key.rpartition(".")[0] for key in known}
-  for item in argv:
-    match = re.match(r"--?(?:no)?config\.([^=\s]+)", item)
-    if match and (key := match.group(1)) not in known:
-      if key in sections:
-        fields = ", ".join(k for k in known if k.startswith(key + "."))
-        raise ConfigError(f"--config.{key} is a section: set one of its keys: {fields}")
-      hint = nearest(key, known) or f"; keys of this config: {', '.join(known)}"
-      raise ConfigError(f"--config.{key} is not a key of this config{hint}")
+def _check_key(key: str, known: Collection[str], open_keys: Collection[str]) -> None:
+  if key in known:
+    return
+  section, _, name = key.rpartition(".")
+  inside = [k for k in known if k.startswith(f"{key}.")]
+  if inside:
+    raise ConfigError(f"--config.{key} is a section: set one of its keys: {', '.join(inside)}")
+  siblings = (k.removeprefix(f"{section}.") for k in (*known, *open_keys) if k.startswith(f"{section}."))
+  beside = sorted({k.partition(".")[0] for k in siblings})
+  if section and beside:
+    raise ConfigError(f"--config.{key} is not a key of this config{nearest(name, beside)}; "
+                      f"allowed in {section}: {', '.join(beside)}")
+  same = [k for k in known if k.rpartition(".")[2] == name]
+  hint = f" (did you mean {' or '.join(repr(k) for k in same)}?)" if same else nearest(key, known)
+  sections = sorted({k.partition(".")[0] for k in known})
+  raise ConfigError(f"--config.{key} is not a key of this config{hint}; its sections: {', '.join(sections)}")
 
 
-def _one_line(error: Exception, values: flags.FlagValues) -> str:
+def _translate(error: Exception, config: ConfigDict | None = None) -> str:
+  """Returns absl's or ml_collections' message about a value as ours: the key, the value and what is allowed."""
   text = str(error).strip()
-  if isinstance(error, flags.UnrecognizedFlagError):
-    return f"--{error.flagname} is not a flag{nearest(error.flagname, list(values))}; --help shows all"
-  match = re.match(r"flag --(config\.\S+?)=(.*?): (.*)", text, re.DOTALL)
-  if match:
-    key, value, why = match.groups()
-    kind = _kind_of(values, key)
-    return f"--{key}={value!r} must be {kind}" if kind else f"--{key}={value!r}: {why}".replace("\n", " ")
-  return re.sub(r"\s+", " ", text)
-
-
-def _kind_of(values: flags.FlagValues, key: str) -> str:
-  try:
-    field = values[key]
-    return _TYPE_NAMES.get(field.flag_type().removesuffix(" or None"), "") or _TYPE_NAMES.get(field.flag_type(), "")
-  except KeyError:
-    return ""
+  match = re.match(r"flag --(\S+?)=(.*?): (.*)", text, re.DOTALL)
+  if not match:
+    return first_line(error).replace("Missing value for flag", "a value is missing for")
+  name, value, why = match.groups()
+  if config is not None and name.startswith("config."):
+    section, _, key = name.removeprefix("config.").rpartition(".")
+    holder = config_lib.get(config, section) if section else config
+    if kind := _KINDS.get(holder.get_type(key)):
+      return f"--{name}={value!r} must be {kind}"
+  return f"--{name}={value!r}: {' '.join(why.split())}"
 
 
 def _help(values: flags.FlagValues) -> str:
   lines = ["python -m dlsuite.main --config=<experiment> --workdir=<folder> [--config.KEY=value ...]", ""]
-  for name, flag in sorted(values.__flags.items() if hasattr(values, "__flags") else ((n, values[n]) for n in values)):
-    if name != "h":
-      lines.append(f"  --{name:<10} {flag.help}")
-  lines += ["", "Exit codes: 0 done; 2 bad input or unusable folder; 3 the training diverged; 75 stopped, the same command goes on."]
-  return "\n".join(lines)
-
-
-def program_arguments() -> list[str]:
-  """Returns this process's arguments without the program's name."""
-  return sys.argv[1:]
+  lines += [f"  --{name:<10} {values[name].help}" for name in sorted(values) if name != "h"]
+  return "\n".join([*lines, "", _EXIT_CODES])

@@ -8,6 +8,7 @@ import sys
 from dlsuite import flags
 from dlsuite.errors import DlsuiteError
 from dlsuite.quiet import import_tensorflow
+from dlsuite.runs.record import Record
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -17,6 +18,8 @@ def main(argv: list[str] | None = None) -> int:
     if options.message or options.config is None:
       print(options.message)
       return 0
+    if options.mode != "describe":  # a folder that cannot be used is said at once, before TensorFlow's seconds
+      Record(options.workdir, options.config).check(must_exist=options.mode != "train")
     import_tensorflow()
     from dlsuite import modes
     from dlsuite.strategy import Strategy

@@ -6,6 +6,7 @@ Training drops the last partial batch of an epoch (another one each epoch); eval
 """
 
 import dataclasses
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,15 @@ Augment = Callable[[Batch, Callable[[int], tf.Tensor]], Batch]
 
 _MEMORY_LIMIT = 4 * 2**30  # bytes of decoded examples that cache='auto' keeps in memory
 MASK = "mask"
+PARALLEL = max(2, min(16, len(os.sched_getaffinity(0))))
+
+
+def fixed_options() -> tf.data.Options:
+  """Returns deterministic options without autotuning, whose thread holds up the end of an iterator for up to a minute."""
+  options = tf.data.Options()
+  options.deterministic = True
+  options.autotune.enabled = False
+  return options
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +89,7 @@ class Split:
     """Returns the decoded examples in the split's own order."""
     config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
     dataset = self.builder.as_dataset(split=self.name, shuffle_files=False, read_config=config)
-    return dataset.map(self.decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.map(self.decode, num_parallel_calls=PARALLEL, deterministic=True)
 
   def arrays(self) -> dict[str, np.ndarray]:
     """Returns all decoded examples, {word: [N, ...]}, in the split's own order.
@@ -88,7 +98,7 @@ class Split:
       DataError: if the examples differ in shape.
     """
     try:
-      parts = list(self.examples().batch(1024).prefetch(2).as_numpy_iterator())
+      parts = list(self.examples().batch(1024).prefetch(2).with_options(fixed_options()).as_numpy_iterator())
     except tf.errors.InvalidArgumentError:
       raise DataError(f"data.name={self.builder.name!r}: the examples differ in size; set data.resize to pixels a side") from None
     return {word: np.concatenate([part[word] for part in parts]) for word in self.features}
@@ -143,7 +153,7 @@ def train_batches(split: Split, config: ConfigDict, strategy: Strategy, start_st
       index = randomness.shuffled_indices(position, split.size, config.seed, epoch)
       return augmented(epoch, index, {word: tf.gather(array, index) for word, array in arrays.items()})
 
-    return tf.data.Dataset.counter().map(batch_at, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return tf.data.Dataset.counter().map(batch_at, num_parallel_calls=PARALLEL, deterministic=True)
 
   def from_files(first_replica: int) -> tf.data.Dataset:
     first_epoch, skipped = start_step // steps_per_epoch, start_step % steps_per_epoch * batch_size
@@ -160,8 +170,8 @@ def train_batches(split: Split, config: ConfigDict, strategy: Strategy, start_st
 
     dataset = tf.data.Dataset.counter(first_epoch).flat_map(epoch_records)
     dataset = dataset.map(lambda epoch, position, record: (epoch, position, split.decode(deserialize(record))),
-                          num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.batch(part, drop_remainder=True).map(augmented, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+                          num_parallel_calls=PARALLEL, deterministic=True)
+    return dataset.batch(part, drop_remainder=True).map(augmented, num_parallel_calls=PARALLEL, deterministic=True)
 
   return _distribute(from_memory if split.in_memory else from_files, strategy)
 
@@ -202,7 +212,7 @@ def evaluation_batches(split: Split, batch_size: int, strategy: Strategy) -> Eva
       batch = {word: tf.gather(array, tf.minimum(position, split.size - 1)) for word, array in arrays.items()}
       return batch | {MASK: tf.cast(position < split.size, tf.float32)}
 
-    return tf.data.Dataset.counter().map(batch_at, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return tf.data.Dataset.counter().map(batch_at, num_parallel_calls=PARALLEL, deterministic=True)
 
   def from_files(first_replica: int) -> tf.data.Dataset:
     real = split.examples().map(lambda batch: batch | {MASK: 1.0})
@@ -219,9 +229,9 @@ def _distribute(make: Callable[[int], tf.data.Dataset], strategy: Strategy) -> A
   """Returns a distributed iterator; `make(first replica of this worker)` gives the batches of its replicas in turn."""
 
   def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
-    options = tf.data.Options()
-    options.deterministic = True
     first_replica = context.input_pipeline_id * (strategy.replicas // context.num_input_pipelines)
-    return make(first_replica).with_options(options).prefetch(tf.data.AUTOTUNE)
+    return make(first_replica).prefetch(PARALLEL).with_options(fixed_options())
 
-  return iter(strategy.tf.distribute_datasets_from_function(of_worker))
+  # Prefetching to each device goes through one more autotuned dataset a device; on the CPU there is nothing to copy.
+  options = tf.distribute.InputOptions(experimental_fetch_to_device=strategy.device != "cpu")
+  return iter(strategy.tf.distribute_datasets_from_function(of_worker, options))

@@ -30,5 +30,5 @@ def shuffled(builder: Any, split: str, seed: int, epoch: tf.Tensor) -> tf.data.D
     return dataset.skip(skips[i]).take(takes[i])
 
   dataset = tf.data.Dataset.from_tensor_slices(order).interleave(
-    read, cycle_length=_OPEN_FILES, block_length=16, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    read, cycle_length=_OPEN_FILES, block_length=16, num_parallel_calls=2, deterministic=True)
   return dataset.shuffle(_SHUFFLE_BUFFER, seed=epoch * 1_000_003 + seed, reshuffle_each_iteration=False)

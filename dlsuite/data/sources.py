@@ -1,21 +1,25 @@
 """Finds a tfds data set, prepares it, and answers questions about its splits."""
 
+import atexit
 import contextlib
 import importlib
 import logging
 import pathlib
+import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tensorflow_datasets as tfds
 
 from dlsuite.data import builders
-from dlsuite.errors import DataError, nearest
+from dlsuite.errors import DataError, first_line, nearest
 
 _BUILDERS = pathlib.Path(builders.__path__[0])
-_PROBED_HOST = ("storage.googleapis.com", 443)  # where most tfds downloads lie
+_PROBED_HOST = "storage.googleapis.com"  # where most tfds downloads lie
 _PROBE_SECONDS = 3.0
 
 
@@ -27,14 +31,23 @@ def own_builders() -> list[str]:
 def _builder(name: str, data_dir: str | None = None) -> Any:
   base = name.partition(":")[0].partition("/")[0]
   if base in own_builders():
+    if name != base:
+      raise DataError(f"data.name={name!r}: {base} has no variants and one version (did you mean '{base}'?)")
     module = importlib.import_module(f"dlsuite.data.builders.{base}.{base}_dataset_builder")
     return module.Builder(data_dir=data_dir)
+  known = own_builders() + tfds.list_builders(with_community_datasets=False)
   try:
     return tfds.builder(name, data_dir=data_dir)
-  except (tfds.core.DatasetNotFoundError, ValueError) as e:
-    known = own_builders() + tfds.list_builders(with_community_datasets=False)
-    raise DataError(f"data.name={name!r}: tfds knows no such data set{nearest(base, known)}: "
-                    f"{str(e).strip().splitlines()[0][:120]}") from None
+  except (tfds.core.DatasetNotFoundError, ValueError, AssertionError, OSError) as e:
+    if base not in known:
+      raise DataError(f"data.name={name!r}: tfds knows no such data set{nearest(base, known)}") from None
+    configs = list(tfds.builder_cls(base).builder_configs)
+    variant = name.partition(":")[0].partition("/")[2]
+    if variant and variant not in configs:
+      has = f"has no variant '{variant}'{nearest(variant, configs)}; it has: {', '.join(configs[:20])}" if configs else (
+        f"has no variants (did you mean '{base}'?)")
+      raise DataError(f"data.name={name!r}: {base} {has}") from None
+    raise DataError(f"data.name={name!r} cannot be opened: {first_line(e)}") from None
 
 
 def open_builder(name: str, prepare: bool = True) -> Any:
@@ -54,29 +67,31 @@ def open_builder(name: str, prepare: bool = True) -> Any:
   if builder.info.splits:
     return builder
   if prepare:
-    _prepare(builder)
+    _prepare(builder, name)
   elif name in own_builders():
     folder = tempfile.mkdtemp(prefix="dlsuite-")  # lives as long as the process needs the files
     builder = _builder(name, folder)
-    _prepare(builder)
-    _remove_at_exit(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _prepare(builder, name)
   return builder
-
-
-def _remove_at_exit(folder: str) -> None:
-  import atexit
-  import shutil
-
-  atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 class _NoNetworkError(Exception):
   """Not an OSError, so that no layer below retries for minutes."""
 
 
+def _probed_address() -> tuple[str, int]:
+  """Returns the first machine that a download would talk to: the proxy, where there is one."""
+  proxy = urllib.request.getproxies().get("https")
+  if proxy and not urllib.request.proxy_bypass(_PROBED_HOST):
+    parts = urllib.parse.urlsplit(proxy if "//" in proxy else f"//{proxy}")
+    return parts.hostname or _PROBED_HOST, parts.port or 80
+  return _PROBED_HOST, 443
+
+
 def _online() -> bool:
   try:
-    socket.create_connection(_PROBED_HOST, timeout=_PROBE_SECONDS).close()
+    socket.create_connection(_probed_address(), timeout=_PROBE_SECONDS).close()
   except OSError:
     return False
   return True
@@ -97,21 +112,23 @@ def _failing_fast() -> Iterator[None]:
     socket.getaddrinfo = real
 
 
-def _prepare(builder: Any) -> None:
+def _prepare(builder: Any, name: str) -> None:
+  own = builder.name in own_builders()
   download_dir = pathlib.Path(builder.data_dir).parents[1] / "downloads"
   how = (f"get it where there is a network with: python -c \"import tensorflow_datasets as tfds; "
-         f"tfds.builder('{builder.name}').download_and_prepare()\" and copy the folder")
+         f"tfds.builder('{name}').download_and_prepare()\" and copy the folder")
   where = f"looked in {builder.data_dir} and {download_dir}"
   try:
-    with contextlib.nullcontext() if builder.name in own_builders() or _online() else _failing_fast():
+    with contextlib.nullcontext() if own or _online() else _failing_fast():
       builder.download_and_prepare()
   except _NoNetworkError as e:
-    raise DataError(f"data.name={builder.name!r} is missing and there is {e}; {where}; {how}") from None
+    raise DataError(f"data.name={name!r} is missing and there is {e}; {where}; {how}") from None
   except PermissionError as e:
-    raise DataError(f"data.name={builder.name!r} cannot be prepared: {e.filename} is not writable; set TFDS_DATA_DIR") from None
+    raise DataError(f"data.name={name!r} cannot be prepared: {e.filename or builder.data_dir} is not writable; "
+                    "set TFDS_DATA_DIR to a folder that is") from None
   except Exception as e:  # tfds raises many kinds; all of them mean that the set is not there
-    why = (str(e).strip().splitlines() or [type(e).__name__])[0][:200]
-    raise DataError(f"data.name={builder.name!r} cannot be prepared: {why}; {where}; {how}") from e
+    rest = "set TFDS_DATA_DIR to a folder that can be written" if own else f"{where}; {how}"
+    raise DataError(f"data.name={name!r} cannot be prepared: {first_line(e)}; {rest}") from e
 
 
 def split_ranges(builder: Any, split: str, key: str) -> list[tuple[str, int, int]]:
@@ -129,7 +146,7 @@ def split_ranges(builder: Any, split: str, key: str) -> list[tuple[str, int, int
     if base not in splits:
       raise DataError(f"{key}={split!r}: {builder.name} has no split '{base}'{nearest(base, splits)}; "
                       f"it has: {', '.join(splits)}") from None
-    raise DataError(f"{key}={split!r} is not a split of {builder.name}: {str(e).splitlines()[0]}") from None
+    raise DataError(f"{key}={split!r} is not a split of {builder.name}: {first_line(e)}") from None
   if sum(stop - start for _, start, stop in ranges) <= 0:
     raise DataError(f"{key}={split!r} holds no example of {builder.name}")
   return ranges
@@ -151,3 +168,34 @@ def check_disjoint(builder: Any, splits: dict[str, str]) -> None:
 def num_examples(builder: Any, split: str, key: str) -> int:
   """Returns how many examples a tfds split string names."""
   return sum(stop - start for _, start, stop in split_ranges(builder, split, key))
+
+
+def check_batch(builder: Any, split: str, batch_size: int) -> None:
+  """Raises DataError if the training split holds less than one batch."""
+  size = num_examples(builder, split, "data.train")
+  if batch_size > size:
+    raise DataError(f"data.batch_size={batch_size} is larger than data.train={split!r}: {size} examples of {builder.name}")
+
+
+def feature(builder: Any, features: Mapping[str, str], word: str, kind: type) -> Any:
+  """Returns the tfds feature that the config maps a task's word to.
+
+  Args:
+    builder: the data set's.
+    features: the config's section `data.features`.
+    word: the task's word, e.g. `label`.
+    kind: the class of `tfds.features` that the task needs, e.g. `ClassLabel`.
+
+  Raises:
+    DataError: if the word is not mapped, the set has no such feature, or it is of another kind.
+  """
+  known, key = dict(builder.info.features), f"data.features.{word}"
+  right = f"a {kind.__name__} ({', '.join(name for name, value in known.items() if isinstance(value, kind)) or 'it has none'})"
+  if word not in features:
+    raise DataError(f"{key} is missing: the task needs of {builder.name} {right}")
+  name = features[word]
+  if name not in known:
+    raise DataError(f"{key}={name!r} is not a feature of {builder.name}{nearest(name, known)}; it has: {', '.join(known)}")
+  if not isinstance(known[name], kind):
+    raise DataError(f"{key}={name!r} of {builder.name} is a {type(known[name]).__name__}; the task needs {right}")
+  return known[name]

@@ -7,9 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
-from dlsuite.data import augment, pipeline
-from dlsuite.errors import ConfigError
+from dlsuite.data import augment, pipeline, sources
+from dlsuite.errors import ConfigError, first_line
 from dlsuite.tasks.supervised import Supervised
 from dlsuite.training.learner import Batch
 
@@ -22,7 +23,7 @@ class Classification(Supervised):
   @property
   def num_classes(self) -> int:
     """Number of classes of the label feature."""
-    return int(self.builder.info.features[self.config.data.features["label"]].num_classes)
+    return int(sources.feature(self.builder, self.config.data.features, "label", tfds.features.ClassLabel).num_classes)
 
   @property
   def input_shape(self) -> tuple[int, ...]:
@@ -31,6 +32,7 @@ class Classification(Supervised):
     Raises:
       ConfigError: if the set's images differ in size and `data.resize` is 0.
     """
+    sources.feature(self.builder, self.config.data.features, "image", tfds.features.Image)
     shape = pipeline.feature_shape(self.builder, self.config, "image")
     if None in shape:
       raise ConfigError(f"data.resize=0 but the images of {self.builder.name} differ in size: give pixels a side, e.g. 224")
@@ -44,7 +46,13 @@ class Classification(Supervised):
       raise ConfigError(f"loss.class_weights has {len(weights)} values but {self.builder.name} has {self.num_classes} classes")
     arguments = {key: value for key, value in self.config.model.items() if key != "name"}
     build = importlib.import_module(f"dlsuite.models.{self.config.model.name}").build
-    return {"classifier": build(input_shape=self.input_shape, num_classes=self.num_classes, **arguments)}
+    shape, classes = self.input_shape, self.num_classes
+    try:
+      return {"classifier": build(input_shape=shape, num_classes=classes, **arguments)}
+    except ValueError as e:
+      given = ", ".join(f"model.{key}={value!r}" for key, value in arguments.items())
+      raise ConfigError(f"model.name={self.config.model.name!r} cannot be built for images {shape} (data.resize="
+                        f"{self.config.data.resize}) and {classes} classes with {given or 'defaults'}: {first_line(e)}") from e
 
   def augment(self, batch: Batch, uniform: Callable[[int], tf.Tensor]) -> Batch:  # type: ignore[override]
     """Augments the images of a training batch in the input pipeline."""

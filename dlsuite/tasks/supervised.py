@@ -24,6 +24,7 @@ class Supervised(Task):
     self.builder = sources.open_builder(self.config.data.name, prepare)
     if self.builder.info.splits:
       sources.check_disjoint(self.builder, {key: self.config.data[key] for key in ("train", "valid", "test")})
+      sources.check_batch(self.builder, self.config.data.train, self.config.data.batch_size)
 
   @functools.cached_property
   def _train_split(self) -> Split:

@@ -1,0 +1,54 @@
+"""Shared set-up: one quiet TensorFlow, one single-device strategy a process, and a data folder of the tests' own."""
+
+import atexit
+import os
+import pathlib
+import shutil
+import tempfile
+
+# Where the user's data sets lie: tests marked `data` look here, all others use the folder below.
+REAL_DATA_DIR = pathlib.Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ["TFDS_DATA_DIR"] = tempfile.mkdtemp(prefix="dlsuite-tests-")
+atexit.register(shutil.rmtree, os.environ["TFDS_DATA_DIR"], ignore_errors=True)
+
+import pytest  # noqa: E402
+
+from dlsuite import config as config_lib  # noqa: E402
+from dlsuite.quiet import import_tensorflow  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def strategy():
+  """The process's strategy: one CPU device."""
+  import_tensorflow()
+  from dlsuite.strategy import Strategy
+
+  config = config_lib.defaults("fixture", task="classification")
+  config.strategy.kind = "cpu"
+  return Strategy.from_config(config)
+
+
+@pytest.fixture
+def digits_config():
+  """LeNet-5 on the embedded digits, unlocked: 12 steps, evaluated and logged every 4."""
+  from dlsuite import catalog
+
+  config = catalog.load("experiments/vision/lenet5.py").copy_and_resolve_references()
+  config.unlock()
+  config.strategy.kind = "cpu"
+  config_lib.set_duration(config, "train", "train.steps", 12)
+  config_lib.set_duration(config, "evaluate", "evaluate.every_steps", 4)
+  config_lib.set_duration(config, "warmup", "optimizer.warmup_steps", 2)
+  config.train.log_every_steps = 4
+  config.analyses = ()
+  config.callbacks.tensorboard = False
+  return config
+
+
+@pytest.fixture
+def real_data_dir():
+  """The user's tfds folder, for tests marked `data`."""
+  return REAL_DATA_DIR

@@ -1,0 +1,53 @@
+"""ResNets for CIFAR against the numbers of He et al. 2015 and a count by hand."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlsuite.errors import ConfigError
+from dlsuite.layers.shortcut import PaddedShortcut
+from dlsuite.models.vision.cifar_resnet import build
+
+
+def _by_hand(depth: int) -> tuple[int, int]:
+  """Returns (trainable parameters, moving averages)."""
+  n = (depth - 2) // 6
+  convolutions = 9 * (3 * 16 + 16 * 16 * 2 * n + 16 * 32 + 32 * 32 * (2 * n - 1) + 32 * 64 + 64 * 64 * (2 * n - 1))
+  channels = 16 * (2 * n + 1) + 32 * 2 * n + 64 * 2 * n  # each with a factor, an offset, a mean and a variance
+  return convolutions + 2 * channels + 64 * 10 + 10, 2 * channels
+
+
+# Millions of parameters: He et al. 2015, table 6.
+@pytest.mark.parametrize(("depth", "millions"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85), (110, 1.7)])
+def test_parameters_are_those_of_table_6(depth: int, millions: float) -> None:
+  network = build((32, 32, 3), 10, depth=depth)
+  trainable = sum(v.shape.num_elements() for v in map(tf.convert_to_tensor, network.trainable_variables))
+  assert trainable == _by_hand(depth)[0]
+  assert round(trainable / 1e6, 2 if millions < 1 else 1) == millions
+
+
+def test_resnet20_has_269722_trainable_parameters_and_1376_moving_averages() -> None:
+  # 267,696 in kernels, 2 x 688 in batch norm, 650 in the output: the count of the common option-A implementations.
+  assert _by_hand(20) == (269_722, 1_376)
+  assert build((32, 32, 3), 10).count_params() == 269_722 + 1_376
+
+
+def test_resnet20_has_20_weighted_layers_at_three_resolutions() -> None:
+  network = build((32, 32, 3), 10)
+  weighted = [layer for layer in network.layers if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))]
+  assert len(weighted) == 20
+  assert [network.get_layer(f"stage{i}_block3_relu").output.shape[1:] for i in (1, 2, 3)] == [
+    (32, 32, 16), (16, 16, 32), (8, 8, 64)]
+
+
+def test_depth_that_is_not_6n_plus_2_is_refused_with_the_nearest() -> None:
+  with pytest.raises(ConfigError, match=r"model\.depth=18.*nearest: 20"):
+    build((32, 32, 3), 10, depth=18)
+
+
+def test_shortcut_keeps_every_second_pixel_and_appends_zero_channels() -> None:
+  x = np.arange(2 * 4 * 4 * 3, dtype=np.float32).reshape(2, 4, 4, 3)
+  y = PaddedShortcut(5, 2)(x).numpy()
+  np.testing.assert_array_equal(y[..., :3], x[:, ::2, ::2])
+  np.testing.assert_array_equal(y[..., 3:], np.zeros((2, 2, 2, 2)))

@@ -1,0 +1,57 @@
+"""The catalogue of experiments."""
+
+import pytest
+
+from dlsuite import catalog, checks
+from dlsuite.errors import ConfigError
+
+
+def test_every_experiment_loads_and_holds_nothing_wrong():
+  for path in catalog.names():
+    checks.check(catalog.load(path))
+
+
+@pytest.mark.parametrize("path", catalog.names())
+def test_every_experiment_knows_smoke_and_names_its_paper(path):
+  assert catalog.load(f"{path}:smoke").train.steps == 4
+  assert catalog.load(path).reference.paper
+
+
+def test_the_listing_shows_every_experiment_with_chapter_paper_and_published_number():
+  text = catalog.listing(200)
+  for path in catalog.names():
+    line = next(line for line in text.splitlines() if line.startswith(path))
+    reference = catalog.load(path).reference
+    assert path.split("/")[1] in line
+    assert reference.paper in line
+    if reference.value is not None:
+      assert f"{reference.value:g}" in line
+
+
+def test_the_listing_stays_within_its_width_by_wrapping_the_paper(monkeypatch):
+  paper = "LeCun, Bottou, Bengio & Haffner 1998, Gradient-based learning applied to document recognition"
+  monkeypatch.setattr(catalog, "rows", lambda: [("experiments/vision/lenet5.py", "vision", paper, "error 0.95 %")])
+  lines = catalog.listing(width=90).splitlines()
+  assert max(map(len, lines)) <= 90
+  column = slice(lines[0].index("paper"), lines[0].index("published"))
+  assert " ".join(line[column].strip() for line in lines[2:-2]) == paper
+
+
+def test_a_broken_experiment_says_so_in_its_row_and_hides_no_other(tmp_path, monkeypatch):
+  (tmp_path / "experiments/vision").mkdir(parents=True)
+  (tmp_path / "experiments/vision/broken.py").write_text("import no_such_module\n")
+  monkeypatch.setattr(catalog, "ROOT", tmp_path / "experiments")
+  monkeypatch.setattr("sys.dont_write_bytecode", True)
+  (row,) = catalog.rows()
+  assert row[:2] == ("experiments/vision/broken.py", "vision")
+  assert "broken.py, line 1 fails: ModuleNotFoundError" in row[2]
+
+
+def test_an_experiment_is_found_from_any_folder(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  assert catalog.load("experiments/vision/lenet5.py").name == "lenet5"
+
+
+def test_the_nearest_experiment_is_named_by_its_file_alone():
+  with pytest.raises(ConfigError, match=r"did you mean 'experiments/vision/lenet5\.py'"):
+    catalog.find("lenet_5.py")

@@ -1,0 +1,1 @@
+"""Programs beside the suite: `python -m tools.bench` and the like."""
