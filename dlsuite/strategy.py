@@ -47,10 +47,14 @@ class Strategy:
     return max(1, len(resolver.cluster_spec().as_dict().get("worker", ())))
 
   @property
+  def worker_index(self) -> int:
+    """This process's place among the workers, from 0."""
+    return 0 if self.workers == 1 else int(self.tf.cluster_resolver.task_id or 0)
+
+  @property
   def is_chief(self) -> bool:
     """Whether this process writes the run's files."""
-    resolver = self.tf.cluster_resolver
-    return self.workers == 1 or resolver is None or int(resolver.task_id or 0) == 0
+    return self.worker_index == 0
 
   @property
   def local_replicas(self) -> int:

@@ -143,7 +143,8 @@ def _fit(task: Any, config: ConfigDict) -> Timed:
   def as_keras_writes_it(layer: keras.layers.Layer) -> keras.layers.Layer:
     if isinstance(layer, BatchNorm):
       return keras.layers.BatchNormalization(momentum=layer.momentum, epsilon=layer.epsilon, name=layer.name)
-    return layer.__class__.from_config(layer.get_config())
+    cls = keras.layers.Conv2D if isinstance(layer, keras.layers.Conv2D) else layer.__class__
+    return cls.from_config(layer.get_config())
 
   network = keras.models.clone_model(task.build_networks()["classifier"], clone_function=as_keras_writes_it)
   optimizer = getattr(keras.optimizers, OPTIMIZERS[config.optimizer.name][0])(

@@ -226,12 +226,28 @@ def evaluation_batches(split: Split, batch_size: int, strategy: Strategy) -> Eva
 
 
 def _distribute(make: Callable[[int], tf.data.Dataset], strategy: Strategy) -> Any:
-  """Returns a distributed iterator; `make(first replica of this worker)` gives the batches of its replicas in turn."""
+  """Returns an iterator of batches; `make(first replica of this worker)` gives those of its replicas in turn.
+
+  On GPUs and TPUs the strategy copies ahead to each device. That goes through one more, autotuned dataset a device, so
+  on the CPU, where there is nothing to copy, a worker's batches come stacked and each replica takes its own by
+  `own_part`.
+  """
 
   def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
     first_replica = context.input_pipeline_id * (strategy.replicas // context.num_input_pipelines)
     return make(first_replica).prefetch(PARALLEL).with_options(fixed_options())
 
-  # Prefetching to each device goes through one more autotuned dataset a device; on the CPU there is nothing to copy.
-  options = tf.distribute.InputOptions(experimental_fetch_to_device=strategy.device != "cpu")
-  return iter(strategy.tf.distribute_datasets_from_function(of_worker, options))
+  if strategy.device != "cpu":
+    return iter(strategy.tf.distribute_datasets_from_function(of_worker))
+  dataset = of_worker(tf.distribute.InputContext(strategy.workers, strategy.worker_index, strategy.replicas))
+  if strategy.local_replicas > 1:
+    dataset = dataset.batch(strategy.local_replicas, drop_remainder=True).with_options(fixed_options())
+  return iter(dataset)
+
+
+def own_part(batch: Batch, strategy: Strategy) -> Batch:
+  """Returns this replica's batch of what the iterator gave, in replica context."""
+  if strategy.device != "cpu" or strategy.local_replicas == 1:
+    return batch
+  replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+  return {word: value[replica % strategy.local_replicas] for word, value in batch.items()}

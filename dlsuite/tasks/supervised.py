@@ -64,6 +64,7 @@ class Supervised(Task):
 
     @tf.function
     def step(batch: Batch) -> dict[str, tf.Tensor]:
+      batch = pipeline.own_part(batch, self.strategy)
       with self.learners["main"].averaged():
         return batch | {"outputs": tf.cast(self.outputs(batch, False), tf.float32)}
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from dlsuite.data.pipeline import own_part
 from dlsuite.strategy import Strategy
 from dlsuite.tasks.base import Task
 
@@ -22,7 +23,7 @@ def train_steps(task: Task, strategy: Strategy) -> RunSteps:
   metrics = task.metrics
 
   def replica_step(batch: Any, step: tf.Tensor) -> tf.Tensor:
-    sums = task.train_step(batch, step)
+    sums = task.train_step(own_part(batch, strategy), step)
     return tf.stack([sums[name] for name in metrics])
 
   @tf.function(reduce_retracing=True)
@@ -53,7 +54,7 @@ def evaluate_pass(task: Task, strategy: Strategy) -> Callable[[Any, tf.Tensor], 
   names = (*task.metrics, "count")
 
   def replica_step(batch: Any) -> tf.Tensor:
-    sums = task.evaluate_step(batch)
+    sums = task.evaluate_step(own_part(batch, strategy))
     return tf.stack([sums[name] for name in names])
 
   @tf.function(reduce_retracing=True)

@@ -5,6 +5,7 @@ from keras import layers
 
 from dlsuite.errors import ConfigError
 from dlsuite.layers.batch_norm import BatchNorm
+from dlsuite.layers.convolution import Conv2D
 from dlsuite.layers.shortcut import PaddedShortcut
 
 
@@ -45,7 +46,7 @@ def _convolution(x: keras.KerasTensor, filters: int, stride: int, name: str) -> 
   padding = "same" if stride == 1 else "valid"
   if stride > 1:
     x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
-  x = layers.Conv2D(filters, 3, stride, padding, use_bias=False, kernel_initializer="he_normal", name=name)(x)
+  x = Conv2D(filters, 3, stride, padding, use_bias=False, kernel_initializer="he_normal", name=name)(x)
   return BatchNorm(name=f"{name}_bn")(x)
 
 

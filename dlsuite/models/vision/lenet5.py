@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from dlsuite.layers.convolution import Conv2D
 from dlsuite.layers.lenet import C3_TABLE, RadialBasis, ScaledTanh, Subsampling, TableConvolution
 
 
@@ -33,9 +34,9 @@ def _modern(x: keras.KerasTensor, num_classes: int, width: float, dropout: float
   def n(units: int) -> int:
     return max(1, round(units * width))
 
-  x = layers.Conv2D(n(6), 5, activation="relu", name="c1")(x)  # [B, 28, 28, 6]
+  x = Conv2D(n(6), 5, activation="relu", name="c1")(x)  # [B, 28, 28, 6]
   x = layers.MaxPool2D(2, name="s2")(x)  # [B, 14, 14, 6]
-  x = layers.Conv2D(n(16), 5, activation="relu", name="c3")(x)  # [B, 10, 10, 16]
+  x = Conv2D(n(16), 5, activation="relu", name="c3")(x)  # [B, 10, 10, 16]
   x = layers.MaxPool2D(2, name="s4")(x)  # [B, 5, 5, 16]
   x = layers.Flatten(name="flatten")(x)  # [B, 400]
   x = layers.Dense(n(120), activation="relu", name="c5")(x)

@@ -1,0 +1,39 @@
+"""Our convolution against Keras's."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlsuite.layers import convolution
+
+
+def _run(layer: keras.layers.Layer, x: tf.Tensor) -> list[np.ndarray]:
+  """Returns the output and its gradients by input, kernel and bias, as float32."""
+  with tf.GradientTape() as tape:
+    tape.watch(x)
+    y = tf.cast(layer(x), tf.float32)
+    loss = tf.reduce_sum(y * tf.constant(np.random.default_rng(1).normal(size=y.shape), tf.float32))
+  return [y.numpy(), *(g.numpy() for g in tape.gradient(loss, [x, *(v.value for v in layer.trainable_variables)]))]
+
+
+def _both(dtype: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+  x = tf.constant(np.random.default_rng(0).normal(size=(4, 9, 8, 3)), tf.float32)
+  ours = convolution.Conv2D(6, 3, 2, "same", dtype=dtype)
+  theirs = keras.layers.Conv2D(6, 3, 2, "same", dtype=dtype)
+  for layer in (ours, theirs):
+    layer.build(x.shape)
+  theirs.set_weights(ours.get_weights())
+  return _run(ours, x), _run(theirs, x)
+
+
+def test_float32_equals_keras_in_outputs_and_gradients() -> None:
+  for mine, keras_own in zip(*_both("float32"), strict=True):
+    np.testing.assert_allclose(mine, keras_own, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("emulated", [True, False])
+def test_bfloat16_equals_keras_to_one_rounding(emulated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+  monkeypatch.setattr(convolution, "emulates_bfloat16", lambda: emulated)
+  for mine, keras_own in zip(*_both("mixed_bfloat16"), strict=True):
+    np.testing.assert_allclose(mine, keras_own, rtol=2**-7, atol=2**-7 * np.abs(keras_own).max())
