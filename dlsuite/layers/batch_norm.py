@@ -53,7 +53,7 @@ class BatchNorm(keras.layers.Layer):
 
   def _train(self, x: tf.Tensor) -> tf.Tensor:
     context = tf.distribute.get_replica_context()
-    if self.synchronized and context is not None and context.num_replicas_in_sync > 1:
+    if self.synchronized and context is not None:  # on one replica too: the kernel's sums round otherwise
       y, mean, variance = self._synchronized(x, context)
     else:
       empty = tf.zeros([0], tf.float32)
@@ -66,9 +66,9 @@ class BatchNorm(keras.layers.Layer):
 
   def _synchronized(self, x: tf.Tensor, context: tf.distribute.ReplicaContext) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     floats = tf.cast(x, tf.float32)
-    moments = [tf.reduce_mean(floats, [0, 1, 2]), tf.reduce_mean(tf.square(floats), [0, 1, 2])]
-    mean, square = context.all_reduce(tf.distribute.ReduceOp.MEAN, moments)
-    variance = tf.maximum(square - tf.square(mean), 0.0)
+    # Two passes: the variance as a difference of two large sums would lose digits.
+    mean = context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(floats, [0, 1, 2]))
+    variance = context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(tf.square(floats - mean), [0, 1, 2]))
     factor = tf.math.rsqrt(variance + self.epsilon) * self.gamma
     return tf.cast((floats - mean) * factor + self.beta, x.dtype), mean, variance
 

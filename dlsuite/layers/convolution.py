@@ -21,7 +21,7 @@ def emulates_bfloat16() -> bool:
 class Conv2D(keras.layers.Conv2D):
   """`keras.layers.Conv2D`, arguments and weights the same.
 
-  Where bfloat16 is emulated, TensorFlow's own kernels for it take 5 to 20 times as long as those for float32; there the
+  Where bfloat16 is emulated, TensorFlow's kernels for it take 4 to 25 times as long as those for float32; there the
   same bfloat16 numbers are convolved in float32 and the sum is rounded once, which is also what the hardware does.
   """
 

@@ -19,6 +19,7 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from dlsuite import catalog  # noqa: E402
+from dlsuite.data.pipeline import own_part  # noqa: E402
 from dlsuite.layers.batch_norm import BatchNorm  # noqa: E402
 from dlsuite.runs.console import Console  # noqa: E402
 from dlsuite.runs.record import Record  # noqa: E402
@@ -127,6 +128,7 @@ def masks(arguments, strategy_of):
 
   @tf.function
   def one_step(batch, step):
+    batch = own_part(batch, strategy)
     seen = []
 
     def losses(part):
