@@ -66,9 +66,14 @@ class BatchNorm(keras.layers.Layer):
 
   def _synchronized(self, x: tf.Tensor, context: tf.distribute.ReplicaContext) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     floats = tf.cast(x, tf.float32)
-    # Two passes: the variance as a difference of two large sums would lose digits.
-    mean = context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(floats, [0, 1, 2]))
-    variance = context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(tf.square(floats - mean), [0, 1, 2]))
+
+    def global_mean(values: tf.Tensor) -> tf.Tensor:
+      # First over each example's pixels: long sums round, and so most of the rounding is the same for any replica count.
+      local = tf.reduce_mean(tf.reduce_mean(values, [1, 2]), 0)
+      return context.all_reduce(tf.distribute.ReduceOp.MEAN, local)
+
+    mean = global_mean(floats)
+    variance = global_mean(tf.square(floats - mean))  # a second pass: a difference of two large sums would lose digits
     factor = tf.math.rsqrt(variance + self.epsilon) * self.gamma
     return tf.cast((floats - mean) * factor + self.beta, x.dtype), mean, variance
 

@@ -9,7 +9,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from dlsuite.errors import ConfigError, nearest
+from dlsuite.runs.record import write_text
 
+CSV_FILE = "metrics.csv"
 _PLAIN = (bool, int, float, str, type(None))
 # Where a callback writes or whom it belongs to is not part of what it has learnt.
 _NOT_STATE = frozenset({"params", "_model", "model", "filename", "file_flags", "log_dir", "csv_file", "append_header", "writer", "keys"})
@@ -34,12 +36,20 @@ def build(config: ConfigDict, folder: pathlib.Path, own: list[keras.callbacks.Ca
     found.append(keras.callbacks.EarlyStopping(monitor=stop.monitor, mode=stop.mode, patience=stop.patience,
                                                min_delta=stop.min_delta, restore_best_weights=True))
   if config.callbacks.csv and active:
-    found.append(keras.callbacks.CSVLogger(str(folder / "metrics.csv"), append=(folder / "metrics.csv").exists()))
+    found.append(keras.callbacks.CSVLogger(str(folder / CSV_FILE), append=True))
   if config.callbacks.tensorboard and active:
     found.append(keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False))
   for key, options in config.callbacks.custom.items():
     found.append(_custom(f"callbacks.custom.{key}", dict(options)))
   return found + own
+
+
+def truncate_csv(folder: pathlib.Path, evaluations: int) -> None:
+  """Removes the rows of metrics.csv that a resumed run will write again."""
+  path = folder / CSV_FILE
+  if path.exists():
+    lines = path.read_text().splitlines(keepends=True)
+    write_text(path, "".join(lines[: evaluations + 1] if evaluations else []))
 
 
 def _custom(key: str, options: dict[str, Any]) -> keras.callbacks.Callback:

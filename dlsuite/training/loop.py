@@ -156,6 +156,8 @@ class Loop:
       self._restore(state)
       self._console.line(f"resuming after step {self.step:,} of {self._plan.total:,}")
     self._record.truncate(self.step)
+    if self._record.active:
+      callback_lib.truncate_csv(self._record.folder, self._evaluations)
     if self._done:
       return
     run_steps = steps.train_steps(self._task, self._strategy)

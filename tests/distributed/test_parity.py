@@ -1,0 +1,118 @@
+"""The same run on 1, 2 and 8 replicas and on two worker processes."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+
+CASES = ("plain", "clip_norm", "clip_global_norm", "clip_value", "accumulate", "ema", "sync_batch_norm")
+TOLERANCE = 1e-6
+
+
+def start(folder, devices, do="parity", kind="cpu", task=None):
+  """Starts the script that trains on a number of replicas; `task` is TF_CONFIG for several workers."""
+  environment = os.environ | {"PYTHONPATH": str(ROOT)} | ({"TF_CONFIG": json.dumps(task)} if task else {})
+  command = [sys.executable, "-m", "tests.distributed.replicas", f"--devices={devices}", f"--folder={folder}", f"--do={do}",
+             f"--kind={kind}"]
+  return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(process):
+  output, _ = process.communicate(timeout=400)
+  assert process.returncode == 0, output[-3000:]
+
+
+def run(folder, devices, do="parity"):
+  finish(start(folder, devices, do))
+  return np.load(folder / f"{do}-{devices}-cpu.npz")
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+  return run(tmp_path_factory.mktemp("one"), 1)
+
+
+@pytest.fixture(scope="module", params=[2, 8])
+def several(request, tmp_path_factory):
+  return run(tmp_path_factory.mktemp("several"), request.param)
+
+
+def compare(one, other, case):
+  names = [name for name in one.files if name.startswith(case + "/") and "/valid/" not in name]
+  assert len(names) > 5
+  for name in names:
+    np.testing.assert_allclose(other[name], one[name], rtol=0, atol=TOLERANCE, err_msg=name)
+  for name in (n for n in one.files if n.startswith(f"{case}/valid/")):
+    np.testing.assert_allclose(other[name], one[name], rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_several_replicas_end_in_the_weights_of_one(one, several, case):
+  compare(one, several, case)
+
+
+def test_the_cases_differ_from_the_plain_run(one):
+  """Else a switch that does nothing would pass the parity above."""
+  for case in CASES[1:]:
+    if case != "sync_batch_norm":
+      moved = max(np.abs(one[f"{case}/network.classifier/{i:04d}"] - one[f"plain/network.classifier/{i:04d}"]).max()
+                  for i in range(4))
+      assert moved > 100 * TOLERANCE, case
+
+
+def test_each_example_is_evaluated_once_for_any_batch_size_and_replica_count(tmp_path):
+  alone, shared = run(tmp_path, 1, "odd"), run(tmp_path, 4, "odd")
+  accuracy = alone["odd4/accuracy"]
+  assert accuracy * 7 == pytest.approx(round(float(accuracy) * 7), abs=1e-5)  # a whole number of 7 examples
+  for name in alone.files:
+    np.testing.assert_allclose(shared[name], alone[name], rtol=1e-6)
+    np.testing.assert_allclose(alone[name], alone["odd4/" + name.split("/")[1]], rtol=1e-6)
+
+
+def test_replicas_draw_different_dropout_masks_and_new_ones_each_step(tmp_path):
+  found = run(tmp_path, 4, "masks")
+  first = found["mask0"] > 0
+  assert first.shape == (4, 1024)
+  for i in range(4):
+    assert 0.4 < first[i].mean() < 0.6
+    for other in [*first[:i], found["mask1"][i] > 0]:
+      assert 0.4 < (first[i] == other).mean() < 0.6  # two independent fair masks agree in half of the places
+
+
+def test_a_checkpoint_of_2_replicas_goes_on_on_1_and_on_8(tmp_path):
+  finish(start(tmp_path, 2, "interrupt"))
+  whole = run(tmp_path, 1, "parity")
+  for devices in (1, 8):
+    shutil.copytree(tmp_path / "interrupted", tmp_path / f"resumed-{devices}")
+    resumed = run(tmp_path, devices, "resume")
+    for name in resumed.files:
+      np.testing.assert_allclose(resumed[name], whole[f"plain/{name}"], rtol=0, atol=TOLERANCE, err_msg=name)
+
+
+def _free_ports(count):
+  sockets = [socket.socket() for _ in range(count)]
+  for s in sockets:
+    s.bind(("127.0.0.1", 0))
+  ports = [s.getsockname()[1] for s in sockets]
+  for s in sockets:
+    s.close()
+  return ports
+
+
+@pytest.mark.workers
+def test_two_worker_processes_end_in_the_weights_of_one(one, tmp_path):
+  addresses = [f"127.0.0.1:{port}" for port in _free_ports(2)]
+  processes = [start(tmp_path, 0, kind="workers", task={"cluster": {"worker": addresses}, "task": {"type": "worker", "index": i}})
+               for i in range(2)]
+  for process in processes:
+    finish(process)
+  found = np.load(tmp_path / "parity-0-workers.npz")
+  for case in CASES:
+    compare(one, found, case)

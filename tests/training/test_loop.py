@@ -1,0 +1,292 @@
+"""The loop in one process: callbacks, divergence, selection, resume, disks that fail."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlsuite import modes
+from dlsuite.errors import ConfigError, DivergedError, Stopped, WorkdirError
+from dlsuite.runs.console import Console
+from dlsuite.runs.record import Record
+from dlsuite.training import checkpoints
+
+
+def train(config, strategy, workdir, callbacks=None):
+  record = Record(str(workdir), config)
+  record.check()
+  return modes.train(config, strategy, record, Console(False), callbacks)
+
+
+def rows(workdir, split):
+  return [row for row in map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines()) if row["split"] == split]
+
+
+def state(workdir, step):
+  return checkpoints.read(workdir / "checkpoints" / f"state_{step:09d}.npz")
+
+
+class Recorder(keras.callbacks.Callback):
+  """A user's own callback that writes down what it is told."""
+
+  def __init__(self):
+    super().__init__()
+    self.calls = []
+
+  def on_train_begin(self, logs=None):
+    self.calls.append("begin")
+
+  def on_epoch_end(self, epoch, logs=None):
+    self.calls.append((epoch, sorted(logs)))
+
+  def on_train_end(self, logs=None):
+    self.calls.append("end")
+
+
+class StopAfter(keras.callbacks.Callback):
+  """Sends SIGTERM once a step is reached."""
+
+  def __init__(self, step):
+    super().__init__()
+    self._step = step
+
+  def on_train_batch_end(self, batch, logs=None):
+    if batch + 1 >= self._step:
+      os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_run_leaves_its_whole_record(digits_config, strategy, tmp_path):
+  digits_config.analyses = ("confusion_matrix", "mistakes", "first_layer_filters")
+  digits_config.callbacks.tensorboard = True
+  digits_config.callbacks.csv = True
+  own = Recorder()
+  result = train(digits_config, strategy, tmp_path / "run", [own])
+  names = {p.relative_to(tmp_path / "run").as_posix() for p in (tmp_path / "run").rglob("*") if p.is_file()}
+  assert {"config.json", "provenance.json", "metrics.jsonl", "result.json", "log.txt", "metrics.csv", "figures/learning_curves.png",
+          "figures/confusion_matrix.png", "figures/mistakes.png", "figures/first_layer_filters.png"} <= names
+  assert any("events.out.tfevents" in name for name in names)
+  assert [row["step"] for row in rows(tmp_path / "run", "train")] == [4, 8, 12]
+  row = rows(tmp_path / "run", "train")[-1]
+  assert {"epoch", "examples", "loss", "accuracy", "learning_rate", "examples_per_second", "waiting_share"} <= row.keys()
+  assert (row["examples"], row["epoch"]) == (12 * 32, 12 / (1197 // 32))
+  assert result["test"]["error"] == pytest.approx(100 * (1 - result["test"]["accuracy"]), abs=1e-4)
+  logs = ["accuracy", "error", "loss", "val_accuracy", "val_error", "val_loss"]
+  assert own.calls == ["begin", (0, logs), (1, logs), (2, logs), "end"]
+  provenance = json.loads((tmp_path / "run/provenance.json").read_text())
+  assert provenance[0]["versions"]["tensorflow"] == tf.__version__
+
+
+def test_a_stopped_run_goes_on_to_the_same_bits(digits_config, strategy, tmp_path):
+  train(digits_config, strategy, tmp_path / "whole")
+  with pytest.raises(Stopped, match="after step 5 of 12"):
+    digits_config.train.steps_per_call = 5
+    train(digits_config, strategy, tmp_path / "parts", [StopAfter(5)])
+  digits_config.train.steps_per_call = 3
+  train(digits_config, strategy, tmp_path / "parts")
+  whole, parts = state(tmp_path / "whole", 12), state(tmp_path / "parts", 12)
+  assert whole.arrays.keys() == parts.arrays.keys()
+  for name, value in whole.arrays.items():
+    assert value.tobytes() == parts.arrays[name].tobytes(), name
+  result = [json.loads((tmp_path / name / "result.json").read_text())["test"] for name in ("whole", "parts")]
+  assert result[0] == result[1]
+
+
+def test_a_truncated_checkpoint_is_skipped_for_the_one_before(digits_config, strategy, tmp_path, capfd):
+  digits_config.checkpoint.every_steps = 2
+  digits_config.train.steps_per_call = 1
+  train(digits_config, strategy, tmp_path / "whole")
+  with pytest.raises(Stopped):
+    train(digits_config, strategy, tmp_path / "torn", [StopAfter(7)])
+  newest = tmp_path / "torn/checkpoints/state_000000007.npz"
+  newest.write_bytes(newest.read_bytes()[:-2000])
+  train(digits_config, strategy, tmp_path / "torn")
+  assert "state_000000007.npz is torn" in capfd.readouterr().err
+  for name, value in state(tmp_path / "whole", 12).arrays.items():
+    assert value.tobytes() == state(tmp_path / "torn", 12).arrays[name].tobytes(), name
+
+
+def test_a_flipped_bit_in_a_checkpoint_is_found(digits_config, strategy, tmp_path):
+  with pytest.raises(Stopped):
+    train(digits_config, strategy, tmp_path / "run", [StopAfter(4)])
+  path = next((tmp_path / "run/checkpoints").glob("state_*.npz"))
+  content = bytearray(path.read_bytes())
+  content[len(content) // 2] ^= 1
+  path.write_bytes(bytes(content))
+  folder = checkpoints.Folder(path.parent, 2, "any")
+  assert folder.newest_of_any_config() is None
+
+
+def test_a_checkpoint_of_another_config_is_refused(digits_config, strategy, tmp_path):
+  with pytest.raises(Stopped):
+    train(digits_config, strategy, tmp_path / "run", [StopAfter(4)])
+  shutil.copytree(tmp_path / "run/checkpoints", tmp_path / "other/checkpoints")
+  digits_config.seed = 7
+  with pytest.raises(WorkdirError, match="another config"):
+    checkpoints.Folder(tmp_path / "other/checkpoints", 2, Record("", digits_config).fingerprint).latest_state()
+  with pytest.raises(WorkdirError, match=r"seed \(0 there, 7 here\)"):
+    Record(str(tmp_path / "run"), digits_config).check()
+
+
+def test_a_full_disk_keeps_the_checkpoints_before(digits_config, strategy, tmp_path):
+  digits_config.checkpoint.every_steps = 4
+  train(digits_config, strategy, tmp_path / "whole")
+  with pytest.raises(Stopped):
+    train(digits_config, strategy, tmp_path / "run", [StopAfter(4)])
+  saved = {p.name: p.read_bytes() for p in (tmp_path / "run/checkpoints").iterdir()}
+  soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # a checkpoint of LeNet-5 with Adam takes 700 kB
+  try:
+    with pytest.raises(WorkdirError, match="cannot be written: File too large"):
+      train(digits_config, strategy, tmp_path / "run")
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+  assert {p.name: p.read_bytes() for p in (tmp_path / "run/checkpoints").iterdir()} == saved
+  train(digits_config, strategy, tmp_path / "run")
+  for name, value in state(tmp_path / "whole", 12).arrays.items():
+    assert value.tobytes() == state(tmp_path / "run", 12).arrays[name].tobytes(), name
+
+
+def test_an_infinite_loss_names_step_rate_and_last_good_checkpoint(digits_config, strategy, tmp_path):
+  digits_config.optimizer.name = "sgd"
+  digits_config.optimizer.learning_rate = 1e30
+  digits_config.optimizer.schedule.name = "constant"
+  digits_config.optimizer.warmup_steps = None
+  with pytest.raises(DivergedError, match=r"NaN or infinite at step \d+ \(learning rate 1e\+30\); no checkpoint") as caught:
+    train(digits_config, strategy, tmp_path / "run")
+  assert caught.value.exit_code == 3
+  assert not list((tmp_path / "run/checkpoints").glob("state_*"))
+
+
+def test_early_stopping_ends_the_run_and_survives_a_restart(digits_config, strategy, tmp_path):
+  digits_config.optimizer.name = "sgd"
+  digits_config.optimizer.learning_rate = 1e-12  # nothing improves by min_delta: stops after `patience` evaluations
+  digits_config.early_stopping.patience = 1
+  digits_config.early_stopping.min_delta = 1.0
+  train(digits_config, strategy, tmp_path / "whole")
+  assert [row["step"] for row in rows(tmp_path / "whole", "valid")] == [4, 8]
+  digits_config.train.steps_per_call = 1
+  with pytest.raises(Stopped):
+    train(digits_config, strategy, tmp_path / "parts", [StopAfter(6)])
+  train(digits_config, strategy, tmp_path / "parts")
+  assert [row["step"] for row in rows(tmp_path / "parts", "valid")] == [4, 8]
+
+
+def test_early_stopping_restores_the_best_weights(digits_config, strategy, tmp_path):
+  """The learning rate ruins the network after the first evaluation, so the first weights must come back."""
+  seen = {}
+
+  class Ruin(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+      if epoch == 0:
+        seen["best"] = [w.copy() for w in self.model.get_weights()]
+        self.model.optimizer.learning_rate = 0.7
+
+    def on_train_end(self, logs=None):
+      seen["end"] = self.model.get_weights()
+
+  digits_config.optimizer.schedule.name = "constant"
+  digits_config.optimizer.warmup_steps = None
+  digits_config.early_stopping.patience = 1
+  train(digits_config, strategy, tmp_path / "run", [Ruin()])
+  for best, end in zip(seen["best"], seen["end"], strict=True):
+    np.testing.assert_array_equal(best, end)
+
+
+def test_reduce_lr_on_plateau_lowers_the_rate_and_its_memory_is_resumed(digits_config, strategy, tmp_path):
+  digits_config.optimizer.learning_rate = 1e-3
+  digits_config.optimizer.schedule.name = "constant"
+  digits_config.optimizer.warmup_steps = None
+  digits_config.callbacks.custom = {
+    "plateau": {"name": "keras.callbacks.ReduceLROnPlateau", "monitor": "val_loss", "factor": 0.5, "patience": 1, "min_delta": 100.0}}
+  train(digits_config, strategy, tmp_path / "whole")
+  rates = [row["learning_rate"] for row in rows(tmp_path / "whole", "train")]
+  assert rates == pytest.approx([1e-3, 1e-3, 5e-4])
+  digits_config.train.steps_per_call = 1
+  with pytest.raises(Stopped):
+    train(digits_config, strategy, tmp_path / "parts", [StopAfter(9)])
+  train(digits_config, strategy, tmp_path / "parts")
+  assert [row["learning_rate"] for row in rows(tmp_path / "parts", "train")] == rates
+
+
+def test_the_weights_tested_are_the_best_by_validation(digits_config, strategy, tmp_path):
+  digits_config.evaluate.every_steps = 1
+  digits_config.checkpoint.monitor = "val_accuracy"
+  digits_config.optimizer.learning_rate = 0.05
+  result = train(digits_config, strategy, tmp_path / "run")
+  valid = rows(tmp_path / "run", "valid")
+  assert result["selected_step"] == max(valid, key=lambda row: row["accuracy"])["step"]  # max takes the first of equals
+  assert result["valid"]["accuracy"] == max(row["accuracy"] for row in valid)
+
+
+def test_a_run_can_start_from_the_weights_of_another(digits_config, strategy, tmp_path, capsys):
+  train(digits_config, strategy, tmp_path / "first")
+  digits_config.init_from = str(tmp_path / "first")
+  digits_config.model.width = 2.0
+  with pytest.raises(WorkdirError, match="no weight agrees"):
+    train(digits_config, strategy, tmp_path / "none")
+  assert not (tmp_path / "none").exists()
+  digits_config.model.width = 1.0
+  digits_config.optimizer.learning_rate = 1e-12
+  record = Record(str(tmp_path / "second"), digits_config)
+  record.check()
+  result = modes.train(digits_config, strategy, record, Console())
+  assert "10 weights matched, 0 did not" in capsys.readouterr().out
+  first = json.loads((tmp_path / "first/result.json").read_text())
+  assert result["test"]["accuracy"] == first["test"]["accuracy"]
+
+
+def test_an_unknown_callback_is_named(digits_config, strategy, tmp_path):
+  digits_config.callbacks.custom = {"mine": {"name": "keras.callbacks.ReduceLROnPlatau"}}
+  with pytest.raises(ConfigError, match="did you mean 'ReduceLROnPlateau'"):
+    train(digits_config, strategy, tmp_path / "run")
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_mixed_precision_learns_and_keeps_float32_weights(digits_config, strategy, tmp_path, precision):
+  digits_config.train.precision = precision
+  train(digits_config, strategy, tmp_path / "run")
+  losses = [row["loss"] for row in rows(tmp_path / "run", "train")]
+  assert losses[-1] < losses[0]
+  saved = state(tmp_path / "run", 12).arrays
+  assert {v.dtype for k, v in saved.items() if k.startswith("network.")} == {np.dtype("float32")}
+  assert ("learner.main.loss_scale/0000" in saved) == (precision == "float16")
+
+
+def test_a_jitted_step_gives_the_weights_of_a_plain_one(digits_config, strategy, tmp_path):
+  digits_config.model.dropout = 0.0
+  digits_config.optimizer.name = "sgd"
+  train(digits_config, strategy, tmp_path / "plain")
+  digits_config.train.jit = "on"
+  train(digits_config, strategy, tmp_path / "jit")
+  for name, value in state(tmp_path / "plain", 12).arrays.items():
+    np.testing.assert_allclose(state(tmp_path / "jit", 12).arrays[name], value, atol=1e-5, err_msg=name)
+
+
+def test_max_norm_bounds_every_kernel(digits_config, strategy, tmp_path):
+  digits_config.optimizer.max_norm = 0.3
+  train(digits_config, strategy, tmp_path / "run")
+  for name, value in state(tmp_path / "run", 12).arrays.items():
+    if name.startswith("network.") and value.ndim >= 2:
+      assert np.sqrt((value**2).sum(axis=tuple(range(value.ndim - 1)))).max() <= 0.3 + 1e-6
+
+
+def test_l2_adds_its_gradient(digits_config, strategy, tmp_path):
+  """One SGD step of rate r with penalty c |w|^2 moves a kernel by a further -2 r c w."""
+  digits_config.optimizer.name, digits_config.optimizer.learning_rate = "sgd", 0.1
+  digits_config.optimizer.schedule.name, digits_config.optimizer.warmup_steps = "constant", None
+  digits_config.train.steps = 1
+  train(digits_config, strategy, tmp_path / "plain")
+  digits_config.optimizer.l2 = 0.5
+  train(digits_config, strategy, tmp_path / "l2")
+  digits_config.optimizer.l2, digits_config.optimizer.learning_rate = 0.0, 1e-30
+  train(digits_config, strategy, tmp_path / "start")
+  plain, l2, start = (state(tmp_path / name, 1).arrays for name in ("plain", "l2", "start"))
+  for name in (n for n in plain if n.startswith("network.")):
+    factor = 2 * 0.1 * 0.5 if plain[name].ndim >= 2 else 0.0
+    np.testing.assert_allclose(l2[name], plain[name] - factor * start[name], atol=1e-6, err_msg=name)
