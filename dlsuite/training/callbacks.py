@@ -13,8 +13,10 @@ from dlsuite.runs.record import write_text
 
 CSV_FILE = "metrics.csv"
 _PLAIN = (bool, int, float, str, type(None))
-# Where a callback writes or whom it belongs to is not part of what it has learnt.
-_NOT_STATE = frozenset({"params", "_model", "model", "filename", "file_flags", "log_dir", "csv_file", "append_header", "writer", "keys"})
+# Where a callback writes or whom it belongs to is not part of what it has learnt; EarlyStopping flips the sign of its
+# min_delta when it first sees the metric, so that must start anew.
+_NOT_STATE = frozenset({
+  "params", "_model", "model", "filename", "file_flags", "log_dir", "csv_file", "append_header", "writer", "keys", "min_delta"})
 
 
 def build(config: ConfigDict, folder: pathlib.Path, own: list[keras.callbacks.Callback], active: bool = True

@@ -178,6 +178,8 @@ class Loop:
         drive.on_train_batch_begin(self.step)
         stop = self._advance(run_steps, batches, bool(signal.name))
         drive.on_train_batch_end(self.step - 1)
+        if self._strategy.workers == 1:  # several workers stop by the flag that went round in the call
+          stop = bool(signal.name)
         at_end = self.step >= self._plan.total
         if self.step % self._plan.log == 0 or self.step % self._plan.evaluate == 0 or at_end:
           logs = self._train_row()
