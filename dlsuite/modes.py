@@ -10,7 +10,6 @@ import keras
 from ml_collections import ConfigDict
 
 from dlsuite import analysis, checks
-from dlsuite import config as config_lib
 from dlsuite.errors import ConfigError, WorkdirError, one_of
 from dlsuite.runs import figures, initialization
 from dlsuite.runs.console import Console, duration_text
@@ -78,9 +77,10 @@ def _header(config: ConfigDict, strategy: Strategy, task: Task, plan: Plan, reco
   parameters = sum(network.count_params() for network in task.networks.values())
   jit = ", jit" if strategy.jit(config) else ""
   console.line(f"{config.name} ({record.fingerprint})  on {strategy.description}, {strategy.precision(config)}{jit}")
-  console.line(f"  data {config.data.name}: train {config.data.train}, valid {config.data.valid or '-'}, test {config.data.test}; "
-               f"batch {config.data.batch_size}")
-  console.line(f"  {parameters:,} parameters; {plan.total:,} steps of {plan.steps_per_epoch:,} an epoch; workdir {record.folder}")
+  console.line(f"  data {config.data.name}: train {config.data.train}, valid {config.data.valid or '-'}, "
+               f"test {config.data.test}; batch {config.data.batch_size}")
+  console.line(f"  {parameters:,} parameters; {plan.total:,} steps of {plan.steps_per_epoch:,} an epoch; "
+               f"workdir {record.folder}")
 
 
 def _load_selected(task: Task, folder: checkpoints.Folder) -> checkpoints.Checkpoint:

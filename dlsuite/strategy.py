@@ -4,6 +4,7 @@ TensorFlow allows one strategy of one size a process: `Strategy.from_config` mus
 because the logical CPU devices can only be set before the runtime starts.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -12,10 +13,10 @@ from typing import Any
 import tensorflow as tf
 from ml_collections import ConfigDict
 
-from dlsuite.errors import ConfigError
+from dlsuite.errors import ConfigError, first_line
 
-# (precision, jit) that `auto` stands for. CPU: bfloat16 needs AMX to be fast, and XLA makes convolutions several times
-# slower. TPU: bfloat16 is the matrix unit's own format, and TPUStrategy compiles the step itself.
+# (precision, jit) that `auto` stands for. CPU: bfloat16 is fast with AMX alone and emulated below AVX-512, and XLA makes
+# convolutions several times slower. TPU: bfloat16 is the matrix unit's own format, and TPUStrategy compiles the step itself.
 DEVICE_DEFAULTS = {"cpu": ("float32", False), "gpu": ("float32", True), "tpu": ("bfloat16", False)}
 
 
@@ -114,10 +115,8 @@ def _best_kind() -> str:
 
 def _logical_cpus(count: int) -> list[str]:
   cpu = tf.config.list_physical_devices("CPU")[0]
-  try:
+  with contextlib.suppress(RuntimeError):  # once the runtime has started, what was configured then must do
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration() for _ in range(count)])
-  except RuntimeError:  # the runtime has started: what was configured then must do
-    pass
   found = [device.name for device in tf.config.list_logical_devices("CPU")]
   if len(found) < count:
     raise ConfigError(f"strategy.devices={count}: TensorFlow has started with {len(found)} CPU devices")
@@ -157,8 +156,8 @@ def _tpu(devices: int) -> Strategy:
     tf.tpu.experimental.initialize_tpu_system(resolver)
     strategy = tf.distribute.TPUStrategy(resolver)
   except (ValueError, tf.errors.OpError, OSError, KeyError) as e:
-    first = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
-    raise ConfigError(f"strategy.kind='tpu' but no TPU answers (TPU_NAME={os.environ.get('TPU_NAME', 'local')}): {first}") from e
+    name = os.environ.get("TPU_NAME", "local")
+    raise ConfigError(f"strategy.kind='tpu' but no TPU answers (TPU_NAME={name}): {first_line(e)[:160]}") from e
   return Strategy(strategy, "tpu", f"{strategy.num_replicas_in_sync} x tpu")
 
 

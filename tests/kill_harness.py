@@ -21,17 +21,17 @@ from dlsuite import main as dlsuite_main  # noqa: E402
 from dlsuite import modes  # noqa: E402, F401
 
 
-def command(workdir):
+def command(workdir, steps):
   """LeNet-5 with augmentation, dropout, Adam, a cosine schedule, averaged weights and early stopping's bookkeeping."""
   return [
-    "--config=experiments/vision/lenet5.py", f"--workdir={workdir}", "--config.strategy.kind=cpu", "--config.train.steps=300",
+    "--config=experiments/vision/lenet5.py", f"--workdir={workdir}", "--config.strategy.kind=cpu", f"--config.train.steps={steps}",
     "--config.evaluate.every_steps=50", "--config.checkpoint.every_steps=7", "--config.train.log_every_steps=25",
     "--config.optimizer.ema=0.9", "--config.early_stopping.patience=100", "--config.callbacks.csv", "--config.analyses=()",
     "--noconfig.callbacks.tensorboard",
   ]
 
 
-def start(workdir, log):
+def start(workdir, log, steps):
   """Forks a run; returns its process id."""
   pid = os.fork()
   if pid:
@@ -41,7 +41,7 @@ def start(workdir, log):
   os.dup2(descriptor, 2)
   code = 1
   try:
-    code = dlsuite_main.main(command(workdir))
+    code = dlsuite_main.main(command(workdir, steps))
     sys.stdout.flush()
   finally:
     os._exit(code)
@@ -55,11 +55,11 @@ def steps_saved(workdir):
   return max((int(p.stem.partition("_")[2]) for p in workdir.glob("checkpoints/state_*.npz")), default=0)
 
 
-def interrupted(workdir, log, kills, number, rng):
+def interrupted(workdir, log, kills, number, rng, steps):
   """Starts and kills until the kills are used up, then lets the run end; returns how many kills hit a living run."""
   hits = 0
   while True:
-    pid = start(workdir, log)
+    pid = start(workdir, log, steps)
     if hits == kills:
       code = exit_code(pid)
       assert code == 0, f"the last start ended with {code}"
@@ -95,13 +95,15 @@ def main():
   parser.add_argument("--seed", type=int, default=0)
   arguments = parser.parse_args()
   arguments.folder.mkdir(parents=True, exist_ok=True)
+  steps = max(300, 50 * arguments.kills)
   unbroken = arguments.folder / "unbroken"
   if not unbroken.exists():
-    code = exit_code(start(unbroken, arguments.folder / "unbroken.log"))
+    code = exit_code(start(unbroken, arguments.folder / "unbroken.log", steps))
     assert code == 0, f"the unbroken run ended with {code}"
   number = getattr(signal, f"SIG{arguments.signal}")
   rng = random.Random(arguments.seed)
-  interrupted(arguments.folder / arguments.signal, arguments.folder / f"{arguments.signal}.log", arguments.kills, number, rng)
+  log = arguments.folder / f"{arguments.signal}.log"
+  interrupted(arguments.folder / arguments.signal, log, arguments.kills, number, rng, steps)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,8 @@ class Split:
     try:
       parts = list(self.examples().batch(1024).prefetch(2).with_options(fixed_options()).as_numpy_iterator())
     except tf.errors.InvalidArgumentError:
-      raise DataError(f"data.name={self.builder.name!r}: the examples differ in size; set data.resize to pixels a side") from None
+      raise DataError(f"data.name={self.builder.name!r}: the examples differ in size; set data.resize "
+                      "to pixels a side") from None
     return {word: np.concatenate([part[word] for part in parts]) for word in self.features}
 
 

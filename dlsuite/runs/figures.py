@@ -9,10 +9,10 @@ import matplotlib
 from ml_collections import ConfigDict
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe & Ito 2008
-_STYLE = {
+_STYLE: Any = {
   "figure.dpi": 100, "savefig.dpi": 120, "font.size": 11, "axes.spines.top": False, "axes.spines.right": False,
   "axes.grid": True, "grid.alpha": 0.3, "axes.titlesize": 12, "axes.titlelocation": "left", "legend.frameon": False,
   "svg.hashsalt": "dlsuite",
@@ -20,7 +20,8 @@ _STYLE = {
 
 
 @contextlib.contextmanager
-def figure(path: pathlib.Path, rows: int = 1, columns: int = 1, size: tuple[float, float] = (8, 5)) -> Iterator[tuple[Any, Any]]:
+def figure(path: pathlib.Path, rows: int = 1, columns: int = 1, size: tuple[float, float] = (8, 5)
+           ) -> Iterator[tuple[Any, Any]]:
   """Yields (figure, axes) and writes the picture."""
   with plt.rc_context(_STYLE):
     fig, axes = plt.subplots(rows, columns, figsize=size, layout="constrained")

@@ -39,6 +39,7 @@ class Classification(Supervised):
     return tuple(int(d) for d in shape if d is not None)
 
   def build_networks(self) -> dict[str, keras.Model]:
+    """Returns the classifier that `model.name` names."""
     channels, weights = self.input_shape[-1], self.config.loss.class_weights
     if len(self.config.data.mean) not in (1, channels):
       raise ConfigError(f"data.mean has {len(self.config.data.mean)} values but the images have {channels} channel(s)")
@@ -65,9 +66,11 @@ class Classification(Supervised):
     return tf.cast(floats, keras.config.dtype_policy().compute_dtype)
 
   def outputs(self, batch: Batch, training: bool) -> tf.Tensor:
+    """Returns the logits, float32 [b, classes]."""
     return tf.cast(self.networks["classifier"](self.preprocess(batch["image"]), training=training), tf.float32)
 
   def losses(self, outputs: tf.Tensor, batch: Batch, training: bool) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Returns each example's weighted cross-entropy [b] in nats, and loss, accuracy (0 or 1) and error (0 or 100 %)."""
     labels, options = tf.cast(batch["label"], tf.int32), self.config.loss
     smoothing = options.label_smoothing if training else 0.0
     plain = cross_entropy(outputs, labels, smoothing, options.rubbish)
@@ -83,6 +86,7 @@ class Classification(Supervised):
     return found
 
   def prediction_table(self, predictions: dict[str, np.ndarray]) -> tuple[list[str], list[list[Any]]]:
+    """Returns a row an example: index, label, predicted class and its probability."""
     names = self.builder.info.features[self.config.data.features["label"]].names
     columns = ["index", "label", "predicted", "probability"]
     rows = [[i, names[label], names[guess], f"{p.max():.4f}"] for i, (label, guess, p) in enumerate(

@@ -21,6 +21,7 @@ class Supervised(Task):
   augment: Augment | None = None
 
   def open(self, prepare: bool = True) -> None:
+    """Finds the tfds set and checks that no two splits share examples."""
     self.builder = sources.open_builder(self.config.data.name, prepare)
     if self.builder.info.splits:
       sources.check_disjoint(self.builder, {key: self.config.data[key] for key in ("train", "valid", "test")})
@@ -32,14 +33,18 @@ class Supervised(Task):
 
   @property
   def steps_per_epoch(self) -> int:
+    """Whole batches in the training split."""
     return max(1, self._train_split.size // self.config.data.batch_size)
 
   def train_batches(self, start_step: int) -> Any:
+    """Returns the training batches from a step on."""
     return pipeline.train_batches(self._train_split, self.config, self.strategy, start_step, self.augment)
 
   @functools.cache  # noqa: B019 - one task a process
   def evaluation(self, split: str) -> Evaluation:
-    return pipeline.evaluation_batches(Split.open(self.builder, self.config, split), self.config.evaluate.batch_size, self.strategy)
+    """Returns the batches of a split, made once."""
+    return pipeline.evaluation_batches(Split.open(self.builder, self.config, split), self.config.evaluate.batch_size,
+                                       self.strategy)
 
   def outputs(self, batch: Batch, training: bool) -> tf.Tensor:
     """Returns the network's outputs for a batch."""
@@ -50,9 +55,11 @@ class Supervised(Task):
     raise NotImplementedError
 
   def train_step(self, batch: Batch, step: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Learns from this replica's part {word: [B/R, ...]}."""
     return self.learners["main"].update(lambda part: self.losses(self.outputs(part, True), part, True), batch, step)
 
   def evaluate_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+    """Returns masked sums over this replica's part."""
     mask = batch[pipeline.MASK]
     with self.learners["main"].averaged():
       _, metrics = self.losses(self.outputs(batch, False), batch, False)
@@ -60,6 +67,7 @@ class Supervised(Task):
       "count": tf.reduce_sum(mask)}
 
   def predict(self, split: str) -> dict[str, np.ndarray]:
+    """Returns every feature and the outputs, float32 [N, ...], of each example, in the split's order."""
     evaluation = self.evaluation(split)
 
     @tf.function

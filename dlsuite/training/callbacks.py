@@ -80,12 +80,11 @@ def state(callbacks: list[keras.callbacks.Callback]) -> tuple[list[dict[str, Any
   arrays: dict[str, np.ndarray] = {}
   for i, callback in enumerate(callbacks):
     values: dict[str, Any] = {}
-    for name, value in vars(callback).items():
+    for name, raw in vars(callback).items():
       if name in _NOT_STATE:
         continue
-      if isinstance(value, np.generic):
-        value = value.item()
-      if isinstance(value, _PLAIN) or isinstance(value, list) and all(isinstance(v, _PLAIN) for v in value):
+      value = raw.item() if isinstance(raw, np.generic) else raw
+      if isinstance(value, _PLAIN) or (isinstance(value, list) and all(isinstance(v, _PLAIN) for v in value)):
         values[name] = value
       elif isinstance(value, list) and value and all(isinstance(v, np.ndarray) for v in value):
         arrays.update({f"callbacks/{i}/{name}/{j:04d}": v for j, v in enumerate(value)})

@@ -102,7 +102,7 @@ def read(path: pathlib.Path) -> Checkpoint:
   Raises:
     ValueError, OSError, ...: one of `_TORN` if it is not whole.
   """
-  with np.load(path) as archive:
+  with open(path, "rb") as f, np.load(f) as archive:
     arrays = {name: archive[name] for name in archive.files}
   meta = json.loads(arrays.pop("meta").tobytes())
   return Checkpoint(path, int(meta["step"]), arrays, meta)
@@ -144,7 +144,7 @@ class Folder:
     wanted = {selected}
     for state in states:
       try:
-        with np.load(state) as archive:
+        with open(state, "rb") as f, np.load(f) as archive:
           wanted.add(json.loads(archive["meta"].tobytes())["selected"])
       except _TORN:
         continue

@@ -97,7 +97,7 @@ class Learner:
     current = [tf.convert_to_tensor(v) for v in statistics]
     for part in range(parts):
       piece = {word: _slice(value, part, parts) for word, value in batch.items()}
-      seeds = tf.random.stateless_uniform([len(self._seeds), 2], seed + [0, part], None, None, tf.uint32)
+      seeds = tf.random.stateless_uniform([len(self._seeds), 2], seed + tf.constant([0, part], tf.int64), None, None, tf.uint32)
       mapping = [(v, seeds[i]) for i, v in enumerate(self._seeds)] + list(zip(statistics, current, strict=True))
       with tf.GradientTape() as tape:
         with keras.StatelessScope(mapping) as scope:

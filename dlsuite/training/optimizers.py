@@ -73,7 +73,8 @@ def is_kernel(variable: keras.Variable) -> bool:
   return len(variable.shape) >= 2
 
 
-def build(config: ConfigDict, variables: list[keras.Variable], total_steps: int, warmup_steps: int) -> keras.optimizers.Optimizer:
+def build(config: ConfigDict, variables: list[keras.Variable], total_steps: int, warmup_steps: int
+          ) -> keras.optimizers.Optimizer:
   """Returns the optimizer of `config` (the section `optimizer`), built for some variables inside the strategy's scope.
 
   `weight_decay` is decoupled for every optimizer (w -= learning rate * decay * w; Loshchilov & Hutter 2019) and leaves

@@ -68,5 +68,6 @@ def get_config(arg: str = "") -> ConfigDict:
     c.reference.update(metric="error", value=0.95, unit="%", paper="LeCun et al. 1998, LeNet-5", table="figure 9",
                        protocol="60,000 training images without distortions, 10,000 test images")
   else:
-    c.reference.update(metric="error", unit="%", paper="LeCun et al. 1998, LeNet-5", table="", protocol="fixed split 1,197/200/400")
+    c.reference.update(metric="error", unit="%", paper="LeCun et al. 1998, LeNet-5", table="",
+                       protocol="fixed split 1,197/200/400")
   return finish(c, smoke=args.smoke)

@@ -109,8 +109,8 @@ def _free_ports(count):
 @pytest.mark.workers
 def test_two_worker_processes_end_in_the_weights_of_one(one, tmp_path):
   addresses = [f"127.0.0.1:{port}" for port in _free_ports(2)]
-  processes = [start(tmp_path, 0, kind="workers", task={"cluster": {"worker": addresses}, "task": {"type": "worker", "index": i}})
-               for i in range(2)]
+  tasks = [{"cluster": {"worker": addresses}, "task": {"type": "worker", "index": i}} for i in range(2)]
+  processes = [start(tmp_path, 0, kind="workers", task=task) for task in tasks]
   for process in processes:
     finish(process)
   found = np.load(tmp_path / "parity-0-workers.npz")

@@ -4,7 +4,7 @@ They are the test part of UCI's Optical Recognition of Handwritten Digits (Alpay
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -16,7 +16,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   """Images uint8 [8, 8, 1] (0 paper, 255 ink), labels 0 to 9; nothing is downloaded."""
 
   VERSION = tfds.core.Version("1.0.0")
-  RELEASE_NOTES = {"1.0.0": "First version."}
+  RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version."}
 
   def _info(self) -> tfds.core.DatasetInfo:
     return self.dataset_info_from_configs(
