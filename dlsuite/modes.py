@@ -9,8 +9,8 @@ from typing import Any
 import keras
 from ml_collections import ConfigDict
 
-from dlsuite import analysis, checks
-from dlsuite.errors import ConfigError, WorkdirError, one_of
+from dlsuite import analysis
+from dlsuite.errors import ConfigError, WorkdirError
 from dlsuite.runs import figures, initialization
 from dlsuite.runs.console import Console, duration_text
 from dlsuite.runs.description import describe
@@ -30,7 +30,7 @@ def run(mode: str, config: ConfigDict, strategy: Strategy, workdir: str, split: 
   """
   console = Console(strategy.is_chief)
   if mode == "describe":
-    describe(_task(config, strategy, prepare=False), config, strategy, console)
+    describe(task_of(config, strategy, prepare=False), config, strategy, console)
     return
   record = Record(workdir, config, strategy.is_chief)
   record.check(must_exist=mode != "train")
@@ -42,10 +42,8 @@ def run(mode: str, config: ConfigDict, strategy: Strategy, workdir: str, split: 
     predict(config, strategy, record, console, split)
 
 
-def _task(config: ConfigDict, strategy: Strategy, prepare: bool = True) -> Task:
-  for name in config.analyses:
-    if name not in (known := checks.modules("analysis")):
-      raise ConfigError(one_of("analyses", name, known))
+def task_of(config: ConfigDict, strategy: Strategy, prepare: bool = True) -> Task:
+  """Returns the config's task with its data found, and prepared unless `prepare` is False; nothing is built yet."""
   strategy.jit(config)
   task: Task = importlib.import_module(f"dlsuite.tasks.{config.task}").TASK(config, strategy)
   task.open(prepare)
@@ -55,7 +53,7 @@ def _task(config: ConfigDict, strategy: Strategy, prepare: bool = True) -> Task:
 def train(config: ConfigDict, strategy: Strategy, record: Record, console: Console,
           callbacks: list[keras.callbacks.Callback] | None = None) -> dict[str, Any]:
   """Trains to the end (from the newest checkpoint if there is one), tests once, draws, and returns the result."""
-  task = _task(config, strategy)
+  task = task_of(config, strategy)
   plan = Plan.of(config, task.steps_per_epoch)
   task.build(plan.total, plan.warmup)
   loop = Loop(task, config, strategy, plan, record, console, callbacks)
@@ -148,7 +146,7 @@ def evaluate(config: ConfigDict, strategy: Strategy, record: Record, console: Co
 def _trained(config: ConfigDict, strategy: Strategy, record: Record, console: Console, split: str) -> tuple[Task, Loop, Any]:
   if not config.data[split]:
     raise ConfigError(f"--split={split}: the config has no data.{split}")
-  task = _task(config, strategy)
+  task = task_of(config, strategy)
   plan = Plan.of(config, task.steps_per_epoch)
   task.build(plan.total, plan.warmup)
   loop = Loop(task, config, strategy, plan, record, console)

@@ -24,7 +24,8 @@ from dlsuite import modes  # noqa: E402, F401
 def command(workdir, steps):
   """LeNet-5 with augmentation, dropout, Adam, a cosine schedule, averaged weights and early stopping's bookkeeping."""
   return [
-    "--config=experiments/vision/lenet5.py", f"--workdir={workdir}", "--config.strategy.kind=cpu", f"--config.train.steps={steps}",
+    "--config=experiments/vision/lenet5.py", f"--workdir={workdir}", "--config.strategy.kind=cpu",
+    f"--config.train.steps={steps}",
     "--config.evaluate.every_steps=50", "--config.checkpoint.every_steps=7", "--config.train.log_every_steps=25",
     "--config.optimizer.ema=0.9", "--config.early_stopping.patience=100", "--config.callbacks.csv", "--config.analyses=()",
     "--noconfig.callbacks.tensorboard",
