@@ -16,7 +16,7 @@ Deviations of the modern reading:
 Deviations of `original`: 3 and 4; the rubbish class's constant j, which the paper does not print, is 1; the drawings that
 are the output units' centres are ours, since the paper shows its own only as a figure.
 
-Cost: see README.
+Cost: on two CPU cores without AVX-512, `mnist` 2 minutes, `mnist,original` 3 minutes, the embedded digits 20 seconds.
 """
 
 from ml_collections import ConfigDict
