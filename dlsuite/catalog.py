@@ -82,18 +82,22 @@ def _fault(file: pathlib.Path, error: Exception) -> str:
 
 
 def rows() -> list[tuple[str, str, str, str]]:
-  """Returns (name, chapter, paper, published number) of every experiment; a broken file says so in its row."""
+  """Returns (name, chapter, paper, published number) of every experiment; a broken file says so in its row.
+
+  An experiment whose default is not the published protocol names the argument that is as `PUBLISHED`.
+  """
   table = []
   for path in names():
     chapter = path.split("/")[1]
     try:
-      config = load(path)
-    except ConfigError as e:
-      table.append((path, chapter, f"cannot be loaded: {e}", ""))
+      arg = getattr(_module(find(path)), "PUBLISHED", "")
+      reference = load(f"{path}:{arg}").reference
+    except Exception as e:  # a broken file must not hide the others
+      why = e if isinstance(e, ConfigError) else _fault(find(path), e)
+      table.append((path, chapter, f"cannot be loaded: {why}", ""))
       continue
-    reference = config.reference
     number = "-" if reference.value is None else f"{reference.metric} {reference.value:g} {reference.unit}".strip()
-    table.append((path, chapter, reference.paper or "-", number))
+    table.append((f"{path}:{arg}" if arg else path, chapter, reference.paper or "-", number))
   return table
 
 

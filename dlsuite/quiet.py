@@ -36,3 +36,4 @@ def import_tensorflow() -> None:
     import tensorflow as tf
 
     tf.config.list_physical_devices()
+  tf.get_logger().setLevel("ERROR")  # hints on deprecations and retracing inside libraries; errors still show

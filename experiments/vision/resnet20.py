@@ -21,6 +21,8 @@ from ml_collections import ConfigDict
 
 from dlsuite.config import defaults, finish, parse_arg
 
+PUBLISHED = "cifar10"  # the argument of the paper's own protocol
+
 
 def get_config(arg: str = "") -> ConfigDict:
   """Returns the config of one variant."""
