@@ -87,8 +87,7 @@ def _load_selected(task: Task, folder: checkpoints.Folder) -> checkpoints.Checkp
     raise WorkdirError(f"{folder.path}: no whole checkpoint to evaluate; train first with --mode=train")
   checkpoints.assign(task.weights(), found)
   for learner in task.learners.values():
-    for average, variable in zip(learner.averages, learner.trainable, strict=bool(learner.averages)):
-      average.assign(variable.numpy())
+    learner.reset_averages()  # the chosen weights are the averages already
   return found
 
 

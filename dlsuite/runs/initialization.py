@@ -42,9 +42,7 @@ def init_from(run: str, task: Task, console: Console) -> None:
   if not matched:
     raise WorkdirError(f"--init_from={run}: no weight agrees in path and shape; first: {reasons[0]}")
   for learner in task.learners.values():
-    if learner.averages:
-      for average, variable in zip(learner.averages, learner.trainable, strict=True):
-        average.assign(variable.numpy())
+    learner.reset_averages()
   console.line(f"started from {found.path}: {matched} weights matched, {len(reasons)} did not")
   for reason in reasons:
     console.line(f"  {reason}")

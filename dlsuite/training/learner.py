@@ -55,6 +55,12 @@ class Learner:
     """Returns everything but the networks' weights that a resumed run needs, by group."""
     return {"optimizer": list(self.optimizer.variables), "averages": list(self.averages), "loss_scale": list(self._scaling)}
 
+  def reset_averages(self) -> None:
+    """Starts the averages from the weights as they are now."""
+    if self.averages:
+      for average, variable in zip(self.averages, self.trainable, strict=True):
+        average.assign(variable.numpy())
+
   def averaged(self) -> contextlib.AbstractContextManager:
     """Returns a scope in which the networks compute with the averaged weights, if the config asks for averages."""
     if not self.averages:

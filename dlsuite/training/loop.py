@@ -81,6 +81,7 @@ class Loop:
     self._optimizer = next(iter(task.learners.values())).optimizer
     self._network.optimizer = self._optimizer
     self._callbacks = callback_lib.build(config, record.folder, callbacks or [], record.active)
+    self._evaluate = steps.evaluate_pass(task, strategy)
     self.step = 0
     self._evaluations = 0
     self._stopped = False
@@ -161,7 +162,6 @@ class Loop:
     if self._done:
       return
     run_steps = steps.train_steps(self._task, self._strategy)
-    self._evaluate = steps.evaluate_pass(self._task, self._strategy)
     drive = keras.callbacks.CallbackList(self._callbacks, model=self._network)
     self._network.stop_training = False
     with StopSignal() as signal:
@@ -258,8 +258,6 @@ class Loop:
   def evaluate(self, split: str) -> dict[str, float]:
     """Returns the metrics' means over each example of `valid` or `test`, once."""
     evaluation = self._task.evaluation(split)
-    if not hasattr(self, "_evaluate"):
-      self._evaluate = steps.evaluate_pass(self._task, self._strategy)
     *sums, count = self._evaluate(evaluation.batches, tf.constant(evaluation.steps, tf.int64)).numpy()
     if int(count) != evaluation.size:
       raise AssertionError(f"{split}: {count} examples evaluated, the split has {evaluation.size}")
