@@ -218,9 +218,9 @@ class Loop:
     if int(bad) >= 0:
       raise self._diverged(int(bad), "the loss")
     self._calls += 1
-    if self._calls > 1:  # the first call compiles
+    if self._calls > 1:  # the first call compiles: its time says nothing of the rate
       self._steps_per_call = int(np.clip(_CALL_SECONDS * count / max(seconds, 1e-9), 1, 10_000))
-    self._show(count, seconds)
+      self._show(count, seconds)
     return float(stops) > 0
 
   def _call_size(self) -> int:

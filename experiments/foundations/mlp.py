@@ -12,7 +12,7 @@ Deviations:
 2. Adam with a cosine schedule instead of stochastic gradient descent.
 3. 55,000 images train and 5,000 choose the weights.
 
-Cost: see README.
+Cost: `mnist` 49 s on two CPU cores without AVX-512, the embedded digits 15 s.
 """
 
 from ml_collections import ConfigDict

@@ -1,0 +1,72 @@
+"""Losses of classification against Keras's and, for the rubbish class, equation 9 of LeCun et al. 1998."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlsuite.tasks.classification import Classification, cross_entropy
+
+LOGITS = tf.constant(np.random.default_rng(0).normal(0, 3, (16, 10)), tf.float32)
+LABELS = tf.constant(np.random.default_rng(1).integers(0, 10, 16), tf.int32)
+
+
+def losses(config, strategy, training=True):
+  task = Classification(config, strategy)
+  return task.losses(LOGITS, {"label": tf.cast(LABELS, tf.int64)}, training)
+
+
+def test_cross_entropy_is_keras_sparse_categorical_cross_entropy():
+  expected = keras.losses.sparse_categorical_crossentropy(LABELS, LOGITS, from_logits=True)
+  np.testing.assert_allclose(cross_entropy(LOGITS, LABELS), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.5])
+def test_label_smoothing_is_keras(smoothing):
+  loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing, reduction=None)
+  np.testing.assert_allclose(cross_entropy(LOGITS, LABELS, smoothing), loss(tf.one_hot(LABELS, 10), LOGITS), rtol=1e-5)
+
+
+def test_the_rubbish_class_is_equation_9():
+  j, penalties = 1.0, np.array([[0.5, 2.0, 3.0], [4.0, 0.25, 1.0]])
+  wanted = [penalties[i, d] + np.log(np.exp(-j) + np.exp(-penalties[i]).sum()) for i, d in enumerate((0, 2))]
+  ours = cross_entropy(tf.constant(-penalties, tf.float32), tf.constant([0, 2]), rubbish=j)
+  np.testing.assert_allclose(ours, wanted, rtol=1e-5)
+
+
+def test_a_rubbish_class_makes_it_costly_to_raise_all_penalties_together():
+  far = LOGITS - 50.0
+  np.testing.assert_allclose(cross_entropy(far, LABELS), cross_entropy(LOGITS, LABELS), rtol=1e-4)
+  assert (cross_entropy(far, LABELS, rubbish=1.0) > cross_entropy(LOGITS, LABELS, rubbish=1.0) + 30).numpy().all()
+
+
+def test_class_weights_scale_the_loss_of_their_class_in_training_and_evaluation(digits_config, strategy):
+  plain, _ = losses(digits_config, strategy)
+  weights = [0.5 * i for i in range(10)]
+  digits_config.loss.class_weights = tuple(weights)
+  for training in (True, False):
+    weighted, metrics = losses(digits_config, strategy, training)
+    np.testing.assert_allclose(weighted, plain * np.take(weights, LABELS), rtol=1e-6)
+    np.testing.assert_array_equal(metrics["loss"], weighted)
+
+
+def test_labels_are_smoothed_in_training_only(digits_config, strategy):
+  plain, _ = losses(digits_config, strategy)
+  digits_config.loss.label_smoothing = 0.1
+  np.testing.assert_allclose(losses(digits_config, strategy, training=False)[0], plain, rtol=1e-6)
+  assert (np.abs(losses(digits_config, strategy)[0] - plain) > 1e-3).any()
+
+
+def test_accuracy_and_error_count_the_right_ones(digits_config, strategy):
+  _, metrics = losses(digits_config, strategy)
+  right = LOGITS.numpy().argmax(1) == LABELS.numpy()
+  np.testing.assert_array_equal(metrics["accuracy"], right.astype("float32"))
+  np.testing.assert_array_equal(metrics["error"], np.where(right, 0.0, 100.0))
+
+
+def test_pixels_are_scaled_to_one_then_centred_and_divided(digits_config, strategy):
+  digits_config.data.mean, digits_config.data.std = (0.2, 0.4), (0.5, 0.25)
+  keras.config.set_dtype_policy("float32")
+  images = tf.constant([[[[0, 0], [255, 255]], [[51, 102], [153, 204]]]], tf.uint8)
+  ours = Classification(digits_config, strategy).preprocess(images)
+  np.testing.assert_allclose(ours, [[[[-0.4, -1.6], [1.6, 2.4]], [[0.0, 0.0], [0.8, 1.6]]]], atol=1e-6)

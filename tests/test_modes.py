@@ -1,0 +1,114 @@
+"""The modes through the command line, in one process: what they print, and which files they leave alone."""
+
+import csv
+import json
+import pathlib
+import re
+
+import pytest
+
+from dlsuite import catalog
+from dlsuite.main import main
+from dlsuite.quiet import import_tensorflow
+
+EXPERIMENT = "--config=experiments/vision/lenet5.py"
+CPU = "--config.strategy.kind=cpu"
+# C1, C3, C5, F6 and output: positions x maps x inputs, twice for multiply and add.
+LENET_FLOPS = 2 * (28 * 28 * 6 * 25 + 10 * 10 * 16 * 150 + 400 * 120 + 120 * 84 + 84 * 10)
+
+
+def contents(folder: pathlib.Path) -> dict[str, bytes | None]:
+  """Returns every path below a folder, with what is in the files."""
+  return {path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+  """A short run: its folder and the command that made it."""
+  workdir = tmp_path_factory.mktemp("modes") / "run"
+  command = [f"{EXPERIMENT}:smoke", CPU, "--config.train.steps=40", "--config.data.batch_size=32", f"--workdir={workdir}"]
+  assert main(command) == 0
+  return workdir, command
+
+
+def test_describe_prints_layers_parameters_flops_steps_and_splits_and_writes_nothing(tmp_path, monkeypatch, capsys):
+  import_tensorflow()
+  here, data = tmp_path / "here", tmp_path / "data"
+  here.mkdir()
+  data.mkdir()
+  monkeypatch.chdir(here)
+  monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(data))
+  assert main([EXPERIMENT, CPU, f"--workdir={here / 'run'}", "--mode=describe"]) == 0
+  shown = capsys.readouterr().out
+  assert contents(tmp_path) == {"here": None, "data": None}
+  for layer in (r"c1 +Conv2D +28 x 28 x 6 +156", r"s2 +MaxPooling2D +14 x 14 x 6 +0", r"c3 +Conv2D +10 x 10 x 16 +2,416",
+                r"c5 +Dense +120 +48,120", r"f6 +Dense +84 +10,164", r"output +Dense +10 +850", r"total +61,706"):
+    assert re.search(layer, shown), layer
+  assert "trainable 61,706" in shown
+  flops = int(re.search(r"forward pass ([\d,]+) FLOPs", shown)[1].replace(",", ""))
+  assert LENET_FLOPS < flops < 1.1 * LENET_FLOPS  # the rest: biases, ReLU and pooling
+  assert "37 steps an epoch of batch 32; 2,220 steps in all, evaluated every 185" in shown  # 1197 // 32, x 60, x 5
+  for split in (r"train +train +1,197", r"valid +valid +200", r"test +test +400"):
+    assert re.search(split, shown), split
+  assert re.search(r"weights 241 KiB, optimizer 482(\.\d)? KiB", shown)  # 61,706 x 4 bytes, and Adam's two moments
+
+
+def test_describe_of_a_set_that_is_not_prepared_says_so_and_writes_nothing(tmp_path, monkeypatch, capsys):
+  import_tensorflow()
+  monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path))
+  assert main([f"{EXPERIMENT}:mnist", CPU, "--mode=describe"]) == 0
+  shown = capsys.readouterr().out
+  assert contents(tmp_path) == {}
+  assert re.search(r"train +train\[:55000\] +not prepared", shown)
+  assert "published: error 0.95 %" in shown
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_evaluate_reproduces_the_numbers_of_the_result_and_writes_nothing(run, split, capsys):
+  workdir, command = run
+  before = contents(workdir)
+  assert main([*command, "--mode=evaluate", f"--split={split}"]) == 0
+  shown = capsys.readouterr().out
+  expected = json.loads(before["result.json"])[split]
+  assert set(expected) == {"loss", "accuracy", "error"}
+  assert {name: re.search(rf"^{name} +(\S+)", shown, re.M)[1] for name in expected} == {
+    name: f"{value:.4f}" for name, value in expected.items()}
+  assert contents(workdir) == before
+
+
+def test_predict_writes_a_row_an_example_whose_share_of_right_ones_is_the_accuracy(run):
+  workdir, command = run
+  before = contents(workdir)
+  assert main([*command, "--mode=predict"]) == 0
+  with open(workdir / "predictions_test.csv", newline="") as f:
+    rows = list(csv.DictReader(f))
+  assert [row["index"] for row in rows] == [str(i) for i in range(400)]
+  accuracy = json.loads(before["result.json"])["test"]["accuracy"]
+  assert 0 < accuracy < 1
+  assert sum(row["label"] == row["predicted"] for row in rows) / 400 == pytest.approx(accuracy, abs=1e-6)
+  assert all(0.1 <= float(row["probability"]) <= 1 for row in rows)  # the largest of ten
+  (workdir / "predictions_test.csv").unlink()
+  assert contents(workdir) == before
+
+
+def test_the_command_of_a_finished_run_shows_its_result_and_changes_only_the_log_and_the_starts(run, capsys):
+  workdir, command = run
+  before = contents(workdir)
+  assert main(command) == 0
+  shown = capsys.readouterr().out
+  assert "the run is complete; its result:" in shown
+  result = json.loads(before["result.json"])
+  assert re.search(rf"error \(%\) +{result['value']:.4g} ", shown)
+  after = contents(workdir)
+  assert after.keys() == before.keys()
+  assert {name for name, content in after.items() if content != before[name]} == {"log.txt", "provenance.json"}
+  assert len(json.loads(after["provenance.json"])) == len(json.loads(before["provenance.json"])) + 1
+
+
+def test_list_prints_the_catalogue(capsys):
+  assert main(["--list"]) == 0
+  lines = capsys.readouterr().out.splitlines()
+  assert lines[0].split() == ["experiment", "chapter", "paper", "published"]
+  for path in catalog.names():
+    (line,) = (line for line in lines if line.startswith(path))
+    assert line.split()[1] == path.split("/")[1]
