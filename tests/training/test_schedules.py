@@ -59,4 +59,5 @@ def test_a_constant_rate_without_warm_up_is_a_plain_number_that_callbacks_may_se
 def test_a_schedule_gives_the_same_rates_inside_a_graph():
   rate = build("one_cycle", warmup=20)
   compiled = tf.function(rate)
-  assert [float(compiled(tf.constant(s, tf.int64))) for s in (0, 30, 80)] == pytest.approx([float(rate(s)) for s in (0, 30, 80)])
+  rates = [float(compiled(tf.constant(step, tf.int64))) for step in (0, 30, 80)]
+  assert rates == pytest.approx([float(rate(step)) for step in (0, 30, 80)])

@@ -38,7 +38,8 @@ def test_the_direction_comes_from_the_metrics_name_unless_the_mode_says_it(monit
   assert is_higher_better("checkpoint.monitor", monitor, mode, METRICS) is higher
 
 
-@pytest.mark.parametrize(("monitor", "nearest"), [("val_acuracy", "val_accuracy"), ("accuracy", "val_accuracy"), ("val_los", "val_loss")])
+@pytest.mark.parametrize(("monitor", "nearest"), [
+  ("val_acuracy", "val_accuracy"), ("accuracy", "val_accuracy"), ("val_los", "val_loss")])
 def test_an_unknown_metric_names_the_key_and_the_nearest(monitor, nearest):
   with pytest.raises(ConfigError, match=rf"checkpoint\.monitor='{monitor}' is unknown \(did you mean '{nearest}'\?\)"):
     is_higher_better("checkpoint.monitor", monitor, "auto", METRICS)
