@@ -140,7 +140,7 @@ def _check_data(config: ConfigDict) -> None:
     raise ConfigError(f"train.accumulate={config.train.accumulate} does not divide data.batch_size={data.batch_size}")
   bases = {key: data[key].partition("[")[0] for key in ("train", "valid", "test")}
   for key in ("train", "valid"):
-    if bases[key] and bases[key] == bases["test"] and "[" not in data.test:
+    if bases[key] == "test" or (bases[key] and bases[key] == bases["test"] and "[" not in data.test):
       raise ConfigError(f"data.{key}={data[key]!r} reads the test split {data.test!r}: carve it out of train, "
                         f"e.g. data.train='train[:90%]' data.valid='train[90%:]'")
   if not data.train:
@@ -148,6 +148,9 @@ def _check_data(config: ConfigDict) -> None:
   if not data.valid and (config.early_stopping.patience or config.checkpoint.select == "best"):
     raise ConfigError("data.valid is empty, but early_stopping.patience or checkpoint.select='best' needs a validation "
                       "split: give one (e.g. 'train[90%:]') or checkpoint.select='last' and patience 0")
+  if config.early_stopping.patience and config.optimizer.ema and config.checkpoint.select == "last":
+    raise ConfigError("early_stopping.patience with optimizer.ema and checkpoint.select='last' would restore the best plain "
+                      "weights but keep the last averages: take checkpoint.select='best'")
   if len(data.mean) != len(data.std) or not all(0 < value < math.inf for value in data.std):
     raise ConfigError(f"data.mean={data.mean} and data.std={data.std} need one value a channel each, std above 0")
   if not all(0 <= weight < math.inf for weight in config.loss.class_weights):

@@ -27,6 +27,9 @@ def main(argv: list[str] | None = None) -> int:
     strategy = Strategy.from_config(options.config)
     modes.run(options.mode, options.config, strategy, options.workdir, options.split)
     return 0
+  except KeyboardInterrupt:
+    print("dlsuite: interrupted; the same command goes on from the newest checkpoint", file=sys.stderr)
+    return 130
   except DlsuiteError as e:
     print(f"dlsuite: {e}", file=sys.stderr)
     return e.exit_code

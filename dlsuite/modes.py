@@ -58,16 +58,19 @@ def train(config: ConfigDict, strategy: Strategy, record: Record, console: Conso
   task.build(plan.total, plan.warmup)
   loop = Loop(task, config, strategy, plan, record, console, callbacks)
   finished = record.result()
-  if config.init_from and not finished and not any(record.checkpoints.glob("state_*.npz")):
+  if config.init_from and not finished and loop.folder.latest_state() is None:
     initialization.init_from(config.init_from, task, console)
   record.open(provenance(strategy.description))
-  _header(config, strategy, task, plan, record, console)
-  if finished is None:
-    loop.run()
-    finished = _finish(config, strategy, task, loop, record, console)
-  else:
-    console.line("the run is complete; its result:")
-  _closing(config, finished, record, console)
+  try:
+    _header(config, strategy, task, plan, record, console)
+    if finished is None:
+      loop.run()
+      finished = _finish(config, strategy, task, loop, record, console)
+    else:
+      console.line("the run is complete; its result:")
+    _closing(config, finished, record, console)
+  finally:
+    record.close()
   return finished
 
 
@@ -79,10 +82,15 @@ def _header(config: ConfigDict, strategy: Strategy, task: Task, plan: Plan, reco
                f"test {config.data.test}; batch {config.data.batch_size}")
   console.line(f"  {parameters:,} parameters; {plan.total:,} steps of {plan.steps_per_epoch:,} an epoch; "
                f"workdir {record.folder}")
+  if plan.warmup >= plan.total:
+    console.line(f"  note: the run ends within its warm-up of {plan.warmup:,} steps: the learning rate never peaks")
 
 
 def _load_selected(task: Task, folder: checkpoints.Folder) -> checkpoints.Checkpoint:
-  found = folder.selected() or folder.latest_state()
+  found = folder.selected()
+  if found is None and (state := folder.latest_state()) is not None:
+    checkpoints.assign(task.variables(), state)
+    return state
   if found is None:
     raise WorkdirError(f"{folder.path}: no whole checkpoint to evaluate; train first with --mode=train")
   checkpoints.assign(task.weights(), found)
@@ -93,6 +101,7 @@ def _load_selected(task: Task, folder: checkpoints.Folder) -> checkpoints.Checkp
 
 def _finish(config: ConfigDict, strategy: Strategy, task: Task, loop: Loop, record: Record, console: Console) -> dict[str, Any]:
   """Tests the selected weights once, writes result.json and draws the figures."""
+  strategy.barrier()  # the chief has written what it and the others now read
   chosen = _load_selected(task, loop.folder)
   test = loop.evaluate("test") if config.data.test else {}
   if not all(math.isfinite(v) for v in test.values()):
@@ -109,7 +118,7 @@ def _finish(config: ConfigDict, strategy: Strategy, task: Task, loop: Loop, reco
   }
   if record.active:
     figures.learning_curves(record.rows(), config, chosen.step, record.figures / "learning_curves.png")
-    analysis.run(config.analyses, task, record.figures, console)
+  analysis.run(config.analyses, task, record.figures if record.active else None, console)
   record.save_result(result)
   return result
 

@@ -10,6 +10,7 @@ import json
 import os
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from ml_collections import ConfigDict
 
@@ -62,6 +63,21 @@ class Strategy:
   def local_replicas(self) -> int:
     """Number of replicas of this process."""
     return self.replicas // self.workers
+
+  def barrier(self) -> None:
+    """Returns once every worker has come here, e.g. so that what the chief wrote before can be read by all after."""
+    if self.workers > 1:
+
+      def meet() -> tf.Tensor:
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.ones([]))
+
+      self.tf.experimental_local_results(tf.function(lambda: self.tf.run(meet))())[0].numpy()
+
+  def gathered(self, value: Any) -> np.ndarray:
+    """Returns the replicas' values [b, ...] one after another, those of all workers, [B, ...]; all workers must call."""
+    if self.workers > 1:
+      return self.tf.gather(value, axis=0).numpy()
+    return np.concatenate([part.numpy() for part in self.tf.experimental_local_results(value)])
 
   @classmethod
   def from_config(cls, config: ConfigDict) -> "Strategy":
@@ -167,10 +183,14 @@ def _workers(devices: int) -> Strategy:
   try:
     cluster = json.loads(text)
     workers = cluster["cluster"]["worker"]
+    roles = set(cluster["cluster"]) - {"worker"}
     index = int(cluster["task"]["index"])
   except (ValueError, KeyError, TypeError):
     raise ConfigError("strategy.kind='workers' needs TF_CONFIG as JSON with cluster.worker and task.index, got "
                       f"{text[:80]!r}") from None
+  if roles:
+    raise ConfigError(f"TF_CONFIG: cluster lists {', '.join(sorted(roles))}; list every process under 'worker', the first of "
+                      "which writes")
   if not 0 <= index < len(workers):
     raise ConfigError(f"TF_CONFIG: task.index={index} but cluster.worker lists {len(workers)} addresses")
   if devices > 1:

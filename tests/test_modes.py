@@ -101,7 +101,7 @@ def test_the_command_of_a_finished_run_shows_its_result_and_changes_only_the_log
   assert re.search(rf"error \(%\) +{result['value']:.4g} ", shown)
   after = contents(workdir)
   assert after.keys() == before.keys()
-  assert {name for name, content in after.items() if content != before[name]} == {"log.txt", "provenance.json"}
+  assert {name for name, content in after.items() if content != before[name]} == {"log.txt", "provenance.json", ".lock"}
   assert len(json.loads(after["provenance.json"])) == len(json.loads(before["provenance.json"])) + 1
 
 

@@ -1,4 +1,4 @@
-"""The filters of the first convolution."""
+"""What the first layer looks for: the filters of a convolution, or the weights of a dense layer drawn as images."""
 
 import pathlib
 from typing import Any
@@ -11,24 +11,28 @@ _MOST = 64
 
 
 def draw(task: Any, predictions: dict[str, np.ndarray], path: pathlib.Path) -> bool:
-  """Draws each filter [h, w] of the first layer whose kernel has two spatial axes and sees the image's channels.
+  """Draws each filter of the first layer with a kernel, at most 64; of several channels that are not colours the first.
 
   Returns:
-    False if there is no such layer.
+    False if no layer's kernel can be drawn as images.
   """
   network = next(iter(task.networks.values()))
   for layer in network.layers:
     kernel = getattr(layer, "kernel", None)
-    if kernel is not None and len(kernel.shape) in (3, 4):
+    if kernel is not None and len(kernel.shape) in (2, 3, 4):
       break
   else:
     return False
   values = np.asarray(kernel.numpy(), np.float32)
+  if values.ndim == 2:
+    if values.shape[0] != np.prod(task.input_shape):
+      return False
+    values = values.reshape(*task.input_shape, -1)
   values = values if values.ndim == 4 else values[:, :, None, :]
   channels, count = values.shape[2], min(values.shape[3], _MOST)
   as_colour = channels == 3
   pictures = [values[..., i] for i in range(count)] if as_colour else [values[:, :, 0, i] for i in range(count)]
-  limit = float(np.abs(values[..., :count]).max())
+  limit = float(np.abs(values[..., :count]).max()) or 1.0
   columns = min(8, count)
   rows = -(-count // columns)
   with figure(path, rows, columns, (1.15 * columns + 1, 1.2 * rows + 0.9)) as (fig, axes):
@@ -43,5 +47,5 @@ def draw(task: Any, predictions: dict[str, np.ndarray], path: pathlib.Path) -> b
       axis.set_title(str(i), fontsize=8, loc="center")
     if not as_colour:
       fig.colorbar(shown, ax=axes, label="weight", shrink=0.9)
-    fig.suptitle(f"{task.config.name}: filters of {layer.name} ({values.shape[0]}x{values.shape[1]})", fontsize=11)
+    fig.suptitle(f"{task.config.name}: {count} filters of {layer.name} ({values.shape[0]}x{values.shape[1]})", fontsize=11)
   return True

@@ -125,7 +125,8 @@ def train_batches(split: Split, config: ConfigDict, strategy: Strategy, start_st
     config: uses `data.batch_size` (global) and `seed`.
     strategy: how many replicas there are and which belong to this worker.
     start_step: the first step whose batch is wanted.
-    augment: applied to a batch {word: [B/R, ...]} with a source of per-example random numbers.
+    augment: applied to a batch {word: [B/R, ...]} with a source of per-example random numbers, drawn by the example's
+      index (of streamed records: by its place in the epoch).
 
   Returns:
     An iterator of {word: [B/R, ...]} per replica.

@@ -6,12 +6,12 @@ import tensorflow as tf
 
 from dlsuite.data import randomness
 
-_SHUFFLE_BUFFER = 16_384  # records
+_SHUFFLE_BLOCK = 16_384  # records
 _OPEN_FILES = 16
 
 
 def shuffled(builder: Any, split: str, seed: int, epoch: tf.Tensor) -> tf.data.Dataset:
-  """Returns the serialized examples of a split: files in a permuted order, interleaved, then a shuffle buffer.
+  """Returns the serialized examples of a split: files in a permuted order, interleaved, then blocks shuffled.
 
   Args:
     builder: a prepared tfds builder.
@@ -31,4 +31,11 @@ def shuffled(builder: Any, split: str, seed: int, epoch: tf.Tensor) -> tf.data.D
 
   dataset = tf.data.Dataset.from_tensor_slices(order).interleave(
     read, cycle_length=_OPEN_FILES, block_length=16, num_parallel_calls=2, deterministic=True)
-  return dataset.shuffle(_SHUFFLE_BUFFER, seed=epoch * 1_000_003 + seed, reshuffle_each_iteration=False)
+  # Block by block: tf.data's own shuffle takes no seed that is a tensor, and mixes in the global one.
+  key = tf.stack([tf.constant(seed, tf.int64), tf.cast(epoch, tf.int64)])
+  blocks = dataset.batch(_SHUFFLE_BLOCK).enumerate()
+
+  def shuffle(i: tf.Tensor, block: tf.Tensor) -> tf.Tensor:
+    return tf.random.experimental.stateless_shuffle(block, key + tf.stack([tf.zeros_like(i), i * 2**32]))
+
+  return blocks.map(shuffle).unbatch()

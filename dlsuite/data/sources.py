@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import importlib
+import io
 import logging
 import pathlib
 import shutil
@@ -119,7 +120,9 @@ def _prepare(builder: Any, name: str) -> None:
          f"tfds.builder('{name}').download_and_prepare()\" and copy the folder")
   where = f"looked in {builder.data_dir} and {download_dir}"
   try:
-    with contextlib.nullcontext() if own or _online() else _failing_fast():
+    # Of a set that is made in a second, tfds's talk of downloading says nothing; of another one a person wants it.
+    quiet = contextlib.redirect_stdout(io.StringIO()) if own else contextlib.nullcontext()
+    with quiet, contextlib.nullcontext() if own or _online() else _failing_fast():
       builder.download_and_prepare()
   except _NoNetworkError as e:
     raise DataError(f"data.name={name!r} is missing and there is {e}; {where}; {how}") from None

@@ -43,6 +43,8 @@ class Console:
 
   def show(self, text: str) -> None:
     """Prints a line without keeping it."""
+    if not self._active:
+      return
     if self._live:
       sys.stdout.write("\r\x1b[K")
     print(text, flush=True)

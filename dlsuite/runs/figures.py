@@ -8,6 +8,8 @@ from typing import Any
 import matplotlib
 from ml_collections import ConfigDict
 
+from dlsuite.errors import WorkdirError
+
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
@@ -28,6 +30,8 @@ def figure(path: pathlib.Path, rows: int = 1, columns: int = 1, size: tuple[floa
     try:
       yield fig, axes
       fig.savefig(path)
+    except OSError as e:
+      raise WorkdirError(f"{path} cannot be written: {e.strerror}") from e
     finally:
       plt.close(fig)
 

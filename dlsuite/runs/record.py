@@ -1,11 +1,15 @@
 """The files of one run: config.json, provenance.json, metrics.jsonl, result.json, log.txt, figures/, checkpoints/."""
 
+import contextlib
+import datetime
+import fcntl
 import json
 import logging
 import os
 import pathlib
+import platform
 import tempfile
-from typing import Any
+from typing import IO, Any
 
 from ml_collections import ConfigDict
 
@@ -27,8 +31,17 @@ def write_text(path: pathlib.Path, text: str) -> None:
       os.fsync(f.fileno())
     os.replace(part, path)
   except OSError as e:
-    part.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+      part.unlink(missing_ok=True)
     raise WorkdirError(f"{path} cannot be written: {e.strerror}") from e
+
+
+_LOCK = ".lock"
+
+
+def _is_ours(path: pathlib.Path) -> bool:
+  """Returns whether `Record.open` may have made this before a kill kept it from writing config.json."""
+  return path.name in ("checkpoints", "figures", "log.txt", _LOCK) or path.name.endswith(".part")
 
 
 class Record:
@@ -45,6 +58,8 @@ class Record:
     self.config = config_lib.to_json(config)
     self.fingerprint = config_lib.fingerprint(self.config)
     self.active = active
+    self._log: logging.FileHandler | None = None
+    self._lock: IO[str] | None = None
 
   @property
   def checkpoints(self) -> pathlib.Path:
@@ -71,7 +86,7 @@ class Record:
         self._compare(stored)
       elif must_exist:
         raise WorkdirError(f"--workdir={self.folder} holds no run (no config.json): train one with --mode=train first")
-      elif self.folder.is_dir() and any(self.folder.iterdir()):
+      elif self.folder.is_dir() and any(not _is_ours(path) for path in self.folder.iterdir()):
         raise WorkdirError(f"--workdir={self.folder} is not empty and holds no run: give a new folder")
       self._check_writable()
     except OSError as e:
@@ -108,17 +123,43 @@ class Record:
     try:
       self.checkpoints.mkdir(parents=True, exist_ok=True)
       self.figures.mkdir(exist_ok=True)
+      self._take_lock()
       for part in (*self.folder.glob(".*.part"), *self.checkpoints.glob(".*.part")):
         part.unlink()
-      log = logging.FileHandler(self.folder / "log.txt")
+      self._log = logging.FileHandler(self.folder / "log.txt")
     except OSError as e:
       raise WorkdirError(f"--workdir={self.folder} is not writable: {e.strerror}") from None
-    log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logging.getLogger("dlsuite").addHandler(log)
+    self._log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logging.getLogger("dlsuite").addHandler(self._log)
     if not (self.folder / "config.json").exists():
       write_text(self.folder / "config.json", json.dumps(self.config, indent=2) + "\n")
     starts = self.provenance()
     write_text(self.folder / "provenance.json", json.dumps([*starts, provenance], indent=2) + "\n")
+
+  def _take_lock(self) -> None:
+    """Locks the folder until `close` or the end of the process, however it ends."""
+    lock = open(self.folder / _LOCK, "a+", encoding="utf-8")  # noqa: SIM115 - held open while the run goes on
+    try:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      lock.seek(0)
+      owner = lock.read().strip()
+      lock.close()
+      raise WorkdirError(f"--workdir={self.folder} is in use by another process ({owner}); give another --workdir") from None
+    lock.truncate(0)
+    lock.write(f"process {os.getpid()} on {platform.node()} since {datetime.datetime.now():%Y-%m-%d %H:%M:%S}")
+    lock.flush()
+    self._lock = lock
+
+  def close(self) -> None:
+    """Lets go of the folder."""
+    if self._log is not None:
+      logging.getLogger("dlsuite").removeHandler(self._log)
+      self._log.close()
+      self._log = None
+    if self._lock is not None:
+      self._lock.close()
+      self._lock = None
 
   def provenance(self) -> list[dict[str, Any]]:
     """Returns one entry for each start of the run."""

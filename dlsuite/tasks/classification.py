@@ -106,11 +106,10 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor, smoothing: float = 0.0, 
   """
   if rubbish is not None:
     logits = tf.concat([logits, tf.fill([tf.shape(logits)[0], 1], -float(rubbish))], 1)
-  log_probabilities = tf.nn.log_softmax(logits)
-  picked = -tf.gather(log_probabilities, labels, batch_dims=1)
+  plain = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
   if not smoothing:
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-  return (1.0 - smoothing) * picked - smoothing * tf.reduce_mean(log_probabilities, -1)
+    return plain
+  return (1.0 - smoothing) * plain - smoothing * tf.reduce_mean(tf.nn.log_softmax(logits), -1)
 
 
 TASK = Classification

@@ -80,7 +80,7 @@ class Supervised(Task):
     for _ in range(evaluation.steps):
       results = self.strategy.tf.run(step, args=(next(evaluation.batches),))
       for name, value in results.items():
-        parts.setdefault(name, []).extend(v.numpy() for v in self.strategy.tf.experimental_local_results(value))
+        parts.setdefault(name, []).append(self.strategy.gathered(value))
     joined = {name: np.concatenate(values) for name, values in parts.items()}
     real = joined.pop(pipeline.MASK) > 0
     return {name: values[real] for name, values in joined.items()}

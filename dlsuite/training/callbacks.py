@@ -10,13 +10,15 @@ from ml_collections import ConfigDict
 
 from dlsuite.errors import ConfigError, nearest
 from dlsuite.runs.record import write_text
+from dlsuite.training import schedules
 
 CSV_FILE = "metrics.csv"
+_SETS_RATE = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
+_LOGGERS = (keras.callbacks.CSVLogger, keras.callbacks.TensorBoard)  # they know files, nothing of the training
 _PLAIN = (bool, int, float, str, type(None))
-# Where a callback writes or whom it belongs to is not part of what it has learnt; EarlyStopping flips the sign of its
+# Whom a callback belongs to is not part of what it has learnt; EarlyStopping flips the sign of its
 # min_delta when it first sees the metric, so that must start anew.
-_NOT_STATE = frozenset({
-  "params", "_model", "model", "filename", "file_flags", "log_dir", "csv_file", "append_header", "writer", "keys", "min_delta"})
+_NOT_STATE = frozenset({"params", "_model", "model", "min_delta"})
 
 
 def build(config: ConfigDict, folder: pathlib.Path, own: list[keras.callbacks.Callback], active: bool = True
@@ -42,7 +44,11 @@ def build(config: ConfigDict, folder: pathlib.Path, own: list[keras.callbacks.Ca
   if config.callbacks.tensorboard and active:
     found.append(keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False))
   for key, options in config.callbacks.custom.items():
-    found.append(_custom(f"callbacks.custom.{key}", dict(options)))
+    callback = _custom(f"callbacks.custom.{key}", dict(options))
+    if isinstance(callback, _SETS_RATE) and schedules.is_scheduled(config.optimizer):
+      raise ConfigError(f"callbacks.custom.{key}: {type(callback).__name__} sets the learning rate, which a schedule sets "
+                        "already: take optimizer.schedule.name='constant' and no optimizer.warmup_*")
+    found.append(callback)
   return found + own
 
 
@@ -81,7 +87,7 @@ def state(callbacks: list[keras.callbacks.Callback]) -> tuple[list[dict[str, Any
   for i, callback in enumerate(callbacks):
     values: dict[str, Any] = {}
     for name, raw in vars(callback).items():
-      if name in _NOT_STATE:
+      if name in _NOT_STATE or isinstance(callback, _LOGGERS):
         continue
       value = raw.item() if isinstance(raw, np.generic) else raw
       if isinstance(value, _PLAIN) or (isinstance(value, list) and all(isinstance(v, _PLAIN) for v in value)):

@@ -5,6 +5,7 @@ member `meta`. Names that Keras generates change between processes, so arrays ar
 `meta` for people and for `--init_from`.
 """
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -91,8 +92,9 @@ def write(path: pathlib.Path, arrays: Arrays, meta: Mapping[str, Any]) -> None:
     os.fsync(folder)
     os.close(folder)
   except OSError as e:
-    part.unlink(missing_ok=True)
-    raise WorkdirError(f"{path}: the checkpoint cannot be written: {e.strerror}; the ones before are whole, "
+    with contextlib.suppress(OSError):
+      part.unlink(missing_ok=True)
+    raise WorkdirError(f"{path}: the checkpoint cannot be written: {e.strerror}; any before are whole, "
                        "the same command goes on from there") from e
 
 
@@ -135,6 +137,10 @@ class Folder:
       return
     full = {**meta, "step": step, "fingerprint": self._fingerprint, "selected": selected}
     write(self.path / f"{_STATE}_{step:09d}.npz", arrays, full)
+    # A file of a later step is a torn one that this run came back from: it must not crowd out the whole ones.
+    for later in self._files(_STATE):
+      if int(later.stem.rpartition("_")[2]) > step:
+        later.unlink(missing_ok=True)
     states = self._files(_STATE)
     for old in states[self._keep:]:
       old.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ LossFunction = Callable[[Batch], tuple[tf.Tensor, dict[str, tf.Tensor]]]
 
 _SCALE_GROWTH_STEPS = 2000
 _FIRST_SCALE = 2.0**15
+_LARGEST_SCALE = 2.0**24
 
 
 class Learner:
@@ -53,7 +54,10 @@ class Learner:
 
   def variables(self) -> dict[str, list]:
     """Returns everything but the networks' weights that a resumed run needs, by group."""
-    return {"optimizer": list(self.optimizer.variables), "averages": list(self.averages), "loss_scale": list(self._scaling)}
+    known = {id(v) for v in self.optimizer.variables}  # Keras leaves Nadam's running product out of them
+    hidden = [v for v in vars(self.optimizer).values() if isinstance(v, keras.Variable) and id(v) not in known]
+    return {"optimizer": [*self.optimizer.variables, *hidden],
+            "averages": list(self.averages), "loss_scale": list(self._scaling)}
 
   def reset_averages(self) -> None:
     """Starts the averages from the weights as they are now."""
@@ -138,7 +142,7 @@ class Learner:
     scale, count = self._scaling
     tf.cond(good, lambda: self._step(strategy, grads, statistics), lambda: None)
     grown = count + 1 >= _SCALE_GROWTH_STEPS
-    scale.assign(tf.where(good, tf.where(grown, scale * 2, scale), tf.maximum(scale / 2, 1.0)))
+    scale.assign(tf.where(good, tf.where(grown, tf.minimum(scale * 2, _LARGEST_SCALE), scale), tf.maximum(scale / 2, 1.0)))
     count.assign(tf.where(good & ~grown, count + 1, 0.0))
 
   def _step(self, strategy: tf.distribute.Strategy, grads: list, statistics: list) -> None:

@@ -17,7 +17,7 @@ from dlsuite.runs.record import Record
 from dlsuite.strategy import Strategy
 from dlsuite.tasks.base import Task
 from dlsuite.training import callbacks as callback_lib
-from dlsuite.training import checkpoints, selection, steps
+from dlsuite.training import checkpoints, optimizers, selection, steps
 from dlsuite.training.signals import StopSignal
 
 _CALL_SECONDS = 0.5  # aimed at for one call of the compiled loop
@@ -96,7 +96,7 @@ class Loop:
     self._saved_at, self._saved_step = time.monotonic(), -1
     self._steps_per_call = 1
     self._calls = 0
-    self._clock = time.monotonic()
+    self._clock, self._clock_step = time.monotonic(), 0
     self._waited = 0.0
     self._train_seconds = 0.0
 
@@ -137,10 +137,8 @@ class Loop:
   def _diverged(self, step: int, what: str) -> DivergedError:
     good = self.folder.latest_state()
     where = f"last good checkpoint: {good.path}" if good else "no checkpoint was written before it"
-    return DivergedError(f"{what} became NaN or infinite at step {step} (learning rate {self._learning_rate():.3g}); {where}")
-
-  def _learning_rate(self) -> float:
-    return float(self._optimizer.learning_rate)
+    rate = optimizers.learning_rate(self._optimizer, step - 1)
+    return DivergedError(f"{what} became NaN or infinite at step {step} (learning rate {rate:.3g}); {where}")
 
   # -- the run
 
@@ -169,7 +167,7 @@ class Loop:
       if state is not None:
         callback_lib.restore(self._callbacks, state.meta["callbacks"], state.arrays)
       batches = self._task.train_batches(self.step)
-      self._clock = time.monotonic()
+      self._clock, self._clock_step = time.monotonic(), self.step
       began = True
       while not self._done:
         if began:
@@ -193,11 +191,11 @@ class Loop:
           self._save()
           raise Stopped(f"stopped by {signal.name or 'another worker'} after step {self.step:,} of {self._plan.total:,}, "
                         "state saved; the same command goes on")
-        if self._save_is_due():
+        if not self._done and self._save_is_due():
           self._save()
+      drive.on_train_end()  # EarlyStopping puts its best weights back here; a kill before the save only repeats the end
       self._select_last()
       self._save()
-      drive.on_train_end()
 
   def _save_is_due(self) -> bool:
     every = self._plan.checkpoint
@@ -216,7 +214,7 @@ class Loop:
     self._waited += float(waited)
     self._train_seconds += seconds
     if int(bad) >= 0:
-      raise self._diverged(int(bad), "the loss")
+      raise self._diverged(int(bad) + 1, "the loss")
     self._calls += 1
     if self._calls > 1:  # the first call compiles: its time says nothing of the rate
       self._steps_per_call = int(np.clip(_CALL_SECONDS * count / max(seconds, 1e-9), 1, 10_000))
@@ -241,7 +239,8 @@ class Loop:
   def _row(self, split: str, values: dict[str, float], **more: float) -> None:
     batch = self._config.data.batch_size
     self._record.append({"split": split, "step": self.step, "epoch": self.step / self._plan.steps_per_epoch,
-                         "examples": self.step * batch, **values, **more})
+                         "examples": self.step * batch, **values,
+                         "learning_rate": optimizers.learning_rate(self._optimizer, self.step - 1), **more})
 
   def _train_row(self) -> dict[str, float]:
     examples = (self.step - self._rows_from) * self._config.data.batch_size
@@ -250,9 +249,11 @@ class Loop:
     now = time.monotonic()
     elapsed = max(now - self._clock, 1e-9)
     values = {name: float(s) / examples for name, s in zip(self._task.metrics, self._sums, strict=True)}
-    self._row("train", values, learning_rate=self._learning_rate(), examples_per_second=examples / elapsed,
-              waiting_share=min(1.0, self._waited / elapsed), seconds=self._train_seconds)
-    self._sums, self._rows_from, self._waited, self._clock = np.zeros_like(self._sums), self.step, 0.0, now
+    since_clock = (self.step - self._clock_step) * self._config.data.batch_size
+    self._row("train", values, examples_per_second=since_clock / elapsed, waiting_share=min(1.0, self._waited / elapsed),
+              seconds=self._train_seconds)
+    self._sums, self._rows_from, self._waited = np.zeros_like(self._sums), self.step, 0.0
+    self._clock, self._clock_step = now, self.step
     return values
 
   def evaluate(self, split: str) -> dict[str, float]:
@@ -266,10 +267,12 @@ class Loop:
   def _evaluate_and_select(self) -> dict[str, float]:
     if not self._config.data.valid:
       return {}
+    began = time.monotonic()
     values = self.evaluate("valid")
+    rate = self._task.evaluation("valid").size / (time.monotonic() - began)
     if not all(map(math.isfinite, values.values())):
       raise self._diverged(self.step, "the validation loss")
-    self._row("valid", values)
+    self._row("valid", values, examples_per_second=rate)
     logs = {f"val_{name}": value for name, value in values.items()}
     text = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
     chosen = self._config.checkpoint.select == "best" and self.best.improves(logs[self._config.checkpoint.monitor], self.step)
@@ -277,7 +280,7 @@ class Loop:
       self._save_selected(values)
     self._console.line(f"step {self.step:,}  epoch {self.step / self._plan.steps_per_epoch:.2f}  valid: {text}"
                        + ("  (best so far)" if chosen else ""))
-    self._clock, self._waited = time.monotonic(), 0.0
+    self._clock, self._clock_step, self._waited = time.monotonic(), self.step, 0.0
     return logs
 
   def _save_selected(self, values: dict[str, float]) -> None:

@@ -65,7 +65,21 @@ class _FusedAdam(_Reduced):
       beta1=beta_1, beta2=beta_2, epsilon=tf.constant(self.epsilon, dtype), grad=gradient)
 
 
-_FUSED = {"SGD": _FusedSGD, "Adam": _FusedAdam, "AdamW": _FusedAdam}
+class _Nadam(_Reduced):
+  def _backend_update_step(self: Any, grads: list, trainable_variables: list, learning_rate: tf.Tensor) -> None:
+    # Keras's Nadam keeps a running product of its momentum schedule in this hook, which ours would hide.
+    step = tf.cast(self.iterations + 1, self._u_product.dtype)
+    self._u_product.assign(self._u_product * self.beta_1 * (1.0 - 0.5 * tf.pow(0.96, step)))
+    super()._backend_update_step(grads, trainable_variables, learning_rate)
+
+
+_FUSED = {"Nadam": _Nadam, "SGD": _FusedSGD, "Adam": _FusedAdam, "AdamW": _FusedAdam}
+
+
+def learning_rate(optimizer: keras.optimizers.Optimizer, step: int) -> float:
+  """Returns the rate with which a step (counted from 0) is or was made."""
+  rate = optimizer._learning_rate  # the public property gives that of the next step alone
+  return float(rate(step) if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else optimizer.learning_rate)
 
 
 def is_kernel(variable: keras.Variable) -> bool:
@@ -84,7 +98,7 @@ def build(config: ConfigDict, variables: list[keras.Variable], total_steps: int,
   parent = getattr(keras.optimizers, name)
   cls = type(name, (_FUSED.get(name, _Reduced), parent), {})
   optimizer = cls(learning_rate=schedules.build(config, total_steps, warmup_steps), name=config.name,
-                  weight_decay=config.weight_decay or None, **config.arguments)
+                  weight_decay=config.weight_decay or (0.0 if name == "AdamW" else None), **config.arguments)
   if config.weight_decay:
     optimizer.exclude_from_weight_decay(var_list=[v for v in variables if not is_kernel(v)])
   optimizer.build(variables)

@@ -13,14 +13,13 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
   With p = step / total steps, peak the configured rate, final the factor `schedule.final`:
 
   - constant: peak
-  - step: peak * factor^(number of milestones passed), milestones as fractions of the run
+  - step: peak * factor^(number of milestones passed), milestones as fractions of what follows the warm-up
   - cosine: peak * (final + (1 - final) (1 + cos(pi p)) / 2)  (Loshchilov & Hutter 2017, equation 5)
   - exponential: peak * factor^p: the run ends at peak * factor
   - inverse_sqrt: peak * sqrt(w / max(step, w)), w the warm-up steps, at least 1  (Vaswani et al. 2017, section 5.3)
   - one_cycle: cosine from peak / 25 up to peak over the first 30%, cosine down to peak * final (Smith & Topin 2018)
 
-  The warm-up multiplies by (step + 1) / warm-up steps until that reaches 1; cosine, step and exponential count p from
-  its end.
+  The warm-up multiplies by (step + 1) / warm-up steps until that reaches 1; p counts from its end.
   """
 
   def __init__(self, config: ConfigDict, total_steps: int, warmup_steps: int) -> None:
@@ -64,6 +63,12 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
   def get_config(self) -> dict:
     """Returns what identifies the schedule."""
     return {"name": self.name, "peak": self.peak, "total_steps": self.total_steps, "warmup_steps": self.warmup_steps}
+
+
+def is_scheduled(config: ConfigDict) -> bool:
+  """Returns whether the rate (of the section `optimizer`) changes with the step."""
+  warms_up = any(config[f"warmup_{unit}"] is not None for unit in ("steps", "epochs", "examples"))
+  return config.schedule.name != "constant" or warms_up
 
 
 def build(config: ConfigDict, total_steps: int, warmup_steps: int) -> Schedule | float:

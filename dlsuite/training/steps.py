@@ -24,7 +24,7 @@ def train_steps(task: Task, strategy: Strategy) -> RunSteps:
 
   def replica_step(batch: Any, step: tf.Tensor) -> tf.Tensor:
     sums = task.train_step(own_part(batch, strategy), step)
-    return tf.stack([sums[name] for name in metrics])
+    return _over_replicas(tf.stack([sums[name] for name in metrics]))
 
   @tf.function(reduce_retracing=True)
   def run(iterator: Any, first: tf.Tensor, count: tf.Tensor, sums: tf.Tensor, stop: tf.Tensor) -> Any:
@@ -35,7 +35,7 @@ def train_steps(task: Task, strategy: Strategy) -> RunSteps:
       with tf.control_dependencies(_local_tensors(strategy, batch)):
         ready = tf.timestamp()
       step = first + i
-      new = strategy.tf.reduce(tf.distribute.ReduceOp.SUM, strategy.tf.run(replica_step, args=(batch, step)), axis=None)
+      new = _first(strategy, strategy.tf.run(replica_step, args=(batch, step)))
       bad = tf.where((bad < 0) & ~tf.math.is_finite(new[0]), step, bad)
       return i + 1, sums + new, bad, waited + ready - began
 
@@ -43,7 +43,7 @@ def train_steps(task: Task, strategy: Strategy) -> RunSteps:
     start = (zero, sums, zero - 1, tf.zeros([], tf.float64))
     _, sums, bad, waited = tf.while_loop(lambda i, *_: i < count, body, start)
     if strategy.workers > 1:
-      stop = strategy.tf.reduce(tf.distribute.ReduceOp.SUM, strategy.tf.run(lambda: tf.identity(stop)), axis=None)
+      stop = _first(strategy, strategy.tf.run(lambda: _over_replicas(stop)))
     return sums, bad, waited, stop
 
   return run
@@ -55,17 +55,27 @@ def evaluate_pass(task: Task, strategy: Strategy) -> Callable[[Any, tf.Tensor], 
 
   def replica_step(batch: Any) -> tf.Tensor:
     sums = task.evaluate_step(own_part(batch, strategy))
-    return tf.stack([sums[name] for name in names])
+    return _over_replicas(tf.stack([sums[name] for name in names]))
 
   @tf.function(reduce_retracing=True)
   def run(iterator: Any, count: tf.Tensor) -> tf.Tensor:
     def body(i: tf.Tensor, sums: tf.Tensor) -> tuple:
-      new = strategy.tf.run(replica_step, args=(next(iterator),))
-      return i + 1, sums + strategy.tf.reduce(tf.distribute.ReduceOp.SUM, new, axis=None)
+      return i + 1, sums + _first(strategy, strategy.tf.run(replica_step, args=(next(iterator),)))
 
     return tf.while_loop(lambda i, _: i < count, body, (tf.zeros([], tf.int64), tf.zeros([len(names)])))[1]
 
   return run
+
+
+def _over_replicas(value: tf.Tensor) -> tf.Tensor:
+  """Returns the sum over all replicas of all workers, in replica context."""
+  # The copy is placed on the replica's device: a reduction of a tensor without one fails on several workers.
+  return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(value))
+
+
+def _first(strategy: Strategy, value: Any) -> tf.Tensor:
+  """Returns this worker's first replica's value, where all replicas hold the same."""
+  return strategy.tf.experimental_local_results(value)[0]
 
 
 def _local_tensors(strategy: Strategy, batch: Any) -> list[tf.Tensor]:

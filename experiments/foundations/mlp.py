@@ -52,7 +52,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.optimizer.schedule.name = "cosine"
 
   c.checkpoint.monitor = "val_error"
-  c.analyses = ("confusion_matrix", "mistakes")
+  c.analyses = ("confusion_matrix", "mistakes", "first_layer_filters")
 
   c.reference.update(metric="error", unit="%", paper="Simard et al. 2003, 2-layer MLP")
   if mnist and args.depth == 1 and args.width == 800:

@@ -107,6 +107,29 @@ def _free_ports(count):
 
 
 @pytest.mark.workers
+def test_a_whole_run_on_two_workers_leaves_the_record_of_one(tmp_path):
+  addresses = [f"127.0.0.1:{port}" for port in _free_ports(2)]
+
+  def command(workdir, kind):
+    return [sys.executable, "-m", "dlsuite.main", "--config=experiments/vision/lenet5.py:original", f"--workdir={workdir}",
+            f"--config.strategy.kind={kind}", "--config.train.steps=6", "--config.evaluate.every_steps=3"]
+
+  environment = os.environ | {"PYTHONPATH": str(ROOT)}
+  options = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+  finish(subprocess.Popen(command(tmp_path / "one", "cpu"), env=environment, **options))
+  tasks = [{"cluster": {"worker": addresses}, "task": {"type": "worker", "index": i}} for i in range(2)]
+  two = command(tmp_path / "two", "workers")
+  processes = [subprocess.Popen(two, env=environment | {"TF_CONFIG": json.dumps(task)}, **options) for task in tasks]
+  for process in processes:
+    finish(process)
+  results = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("one", "two")]
+  assert results[1]["test"] == pytest.approx(results[0]["test"], rel=1e-4)
+  assert results[1]["selected_step"] == results[0]["selected_step"]
+  pictures = [(tmp_path / name / "figures/confusion_matrix.png").read_bytes() for name in ("one", "two")]
+  assert pictures[0] == pictures[1]  # all 400 test examples, not one worker's half
+
+
+@pytest.mark.workers
 def test_two_worker_processes_end_in_the_weights_of_one(one, tmp_path):
   addresses = [f"127.0.0.1:{port}" for port in _free_ports(2)]
   tasks = [{"cluster": {"worker": addresses}, "task": {"type": "worker", "index": i}} for i in range(2)]

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from dlsuite import modes
+from dlsuite.checks import OPTIMIZERS
 from dlsuite.errors import ConfigError, DivergedError, Stopped, WorkdirError
 from dlsuite.runs.console import Console
 from dlsuite.runs.record import Record
@@ -179,7 +180,7 @@ def test_early_stopping_ends_the_run_and_survives_a_restart(digits_config, strat
 
 
 def test_early_stopping_restores_the_best_weights(digits_config, strategy, tmp_path):
-  """The learning rate ruins the network after the first evaluation, so the first weights must come back."""
+  """The learning rate ruins the network after the first evaluation, so the first weights must come back and be tested."""
   seen = {}
 
   class Ruin(keras.callbacks.Callback):
@@ -188,15 +189,15 @@ def test_early_stopping_restores_the_best_weights(digits_config, strategy, tmp_p
         seen["best"] = [w.copy() for w in self.model.get_weights()]
         self.model.optimizer.learning_rate = 0.7
 
-    def on_train_end(self, logs=None):
-      seen["end"] = self.model.get_weights()
-
+  digits_config.checkpoint.select = "last"
   digits_config.optimizer.schedule.name = "constant"
   digits_config.optimizer.warmup_steps = None
   digits_config.early_stopping.patience = 1
   train(digits_config, strategy, tmp_path / "run", [Ruin()])
-  for best, end in zip(seen["best"], seen["end"], strict=True):
-    np.testing.assert_array_equal(best, end)
+  (selected,) = (tmp_path / "run/checkpoints").glob("selected_*.npz")
+  saved = checkpoints.read(selected).arrays
+  for i, best in enumerate(seen["best"]):
+    np.testing.assert_array_equal(saved[f"network.classifier/{i:04d}"], best)
 
 
 def test_reduce_lr_on_plateau_lowers_the_rate_and_its_memory_is_resumed(digits_config, strategy, tmp_path):
@@ -291,3 +292,61 @@ def test_l2_adds_its_gradient(digits_config, strategy, tmp_path):
   for name in (n for n in plain if n.startswith("network.")):
     factor = 2 * 0.1 * 0.5 if plain[name].ndim >= 2 else 0.0
     np.testing.assert_allclose(l2[name], plain[name] - factor * start[name], atol=1e-6, err_msg=name)
+
+
+def test_the_interval_of_checkpoints_does_not_change_the_result(digits_config, strategy, tmp_path):
+  digits_config.checkpoint.select = "last"
+  digits_config.optimizer.ema = 0.9
+  results = []
+  for name, every in (("rarely", None), ("often", 2)):
+    digits_config.checkpoint.every_steps = every
+    results.append(train(digits_config, strategy, tmp_path / name)["test"])
+  assert results[0] == results[1]
+
+
+def test_a_torn_checkpoint_of_a_later_step_does_not_crowd_out_whole_ones(tmp_path):
+  folder = checkpoints.Folder(tmp_path, keep=1, fingerprint="f")
+  (tmp_path / "state_000000100.npz").write_bytes(b"torn")
+  folder.save_state(70, {"a/0000": np.ones(3)}, {}, None)
+  assert folder.latest_state().step == 70
+
+
+def test_a_kill_during_start_up_leaves_a_folder_that_can_be_used(digits_config, strategy, tmp_path):
+  (tmp_path / "run/checkpoints").mkdir(parents=True)
+  (tmp_path / "run/.config.json.part").write_text("{")
+  train(digits_config, strategy, tmp_path / "run")
+  assert not list((tmp_path / "run").glob("*.part"))
+
+
+def test_a_second_run_in_the_same_folder_is_refused(digits_config, strategy, tmp_path):
+  first = Record(str(tmp_path / "run"), digits_config)
+  first.open({})
+  with pytest.raises(WorkdirError, match=f"in use by another process [(]process {os.getpid()} on "):
+    train(digits_config, strategy, tmp_path / "run")
+  first.close()
+  train(digits_config, strategy, tmp_path / "run")
+
+
+def test_a_callback_that_sets_the_rate_is_refused_beside_a_schedule(digits_config, strategy, tmp_path):
+  digits_config.callbacks.custom = {"plateau": {"name": "keras.callbacks.ReduceLROnPlateau"}}
+  with pytest.raises(ConfigError, match=r"take optimizer\.schedule\.name='constant'"):
+    train(digits_config, strategy, tmp_path / "run")
+  assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_every_optimizer_makes_finite_steps_in_the_loop(digits_config, strategy, tmp_path, name):
+  digits_config.optimizer.name = name
+  digits_config.train.steps = 4
+  train(digits_config, strategy, tmp_path / name)
+
+
+def test_streamed_records_train_and_resume_to_the_same_bits(digits_config, strategy, tmp_path):
+  digits_config.data.cache = "stream"
+  train(digits_config, strategy, tmp_path / "whole")
+  digits_config.train.steps_per_call = 1
+  with pytest.raises(Stopped):
+    train(digits_config, strategy, tmp_path / "parts", [StopAfter(7)])
+  train(digits_config, strategy, tmp_path / "parts")
+  for name, value in state(tmp_path / "whole", 12).arrays.items():
+    assert value.tobytes() == state(tmp_path / "parts", 12).arrays[name].tobytes(), name

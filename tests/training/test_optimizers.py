@@ -46,6 +46,11 @@ def _steps(optimizer: keras.optimizers.Optimizer, variables: list[keras.Variable
   ("adamw", {}),
   ("rmsprop", {"momentum": 0.9}),
   ("adagrad", {}),
+  ("adadelta", {}),
+  ("adamax", {}),
+  ("nadam", {}),
+  ("lion", {}),
+  ("ftrl", {}),
 ], ids=str)
 def test_five_steps_equal_keras(name: str, arguments: dict[str, object]) -> None:
   decay = 0.01 if name == "adamw" else 0.0
