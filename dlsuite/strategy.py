@@ -76,7 +76,10 @@ class Strategy:
   def gathered(self, value: Any) -> np.ndarray:
     """Returns the replicas' values [b, ...] one after another, those of all workers, [B, ...]; all workers must call."""
     if self.workers > 1:
-      return self.tf.gather(value, axis=0).numpy()
+      dtype = self.tf.experimental_local_results(value)[0].dtype
+      if dtype.size < 4 and dtype.is_integer:  # the collective gathers no narrow integers
+        value = self.tf.run(lambda v: tf.cast(v, tf.int32), args=(value,))
+      return self.tf.gather(value, axis=0).numpy().astype(dtype.as_numpy_dtype)
     return np.concatenate([part.numpy() for part in self.tf.experimental_local_results(value)])
 
   @classmethod

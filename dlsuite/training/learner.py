@@ -1,6 +1,7 @@
 """One optimizer and the variables it trains: forward, backward, reduce, clip, apply, average."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 
 import keras
@@ -90,25 +91,31 @@ class Learner:
     grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
     if self._scaling:
       grads = [tf.math.divide_no_nan(g, scale) for g in map(tf.convert_to_tensor, grads)]
+    changed = [v for v, value in zip(self._statistics, statistics, strict=True) if value is not None]
+    statistics = [value for value in statistics if value is not None]
     if statistics:
       statistics = context.all_reduce(tf.distribute.ReduceOp.MEAN, statistics)
     finite = gradients.all_finite(grads) if self._scaling else tf.constant(True)
     grads = gradients.clip(grads, self._config.optimizer.clip)
-    context.merge_call(self._apply, args=(grads, statistics, finite))
+    context.merge_call(functools.partial(self._apply, changed=changed), args=(grads, statistics, finite))
     return sums
 
   def _gradients(self, loss_function: LossFunction, batch: Batch, seed: tf.Tensor, scale: tf.Tensor
-                 ) -> tuple[list, list[tf.Tensor], dict[str, tf.Tensor]]:
-    """Returns this replica's gradients of (sum of losses / global batch), new statistics, and summed metrics."""
+                 ) -> tuple[list, list[tf.Tensor | None], dict[str, tf.Tensor]]:
+    """Returns this replica's gradients of (sum of losses / global batch), new statistics, and summed metrics.
+
+    A statistic that the forward pass leaves alone, such as a frozen weight, is None.
+    """
     parts = self._config.train.accumulate
     statistics = list(self._statistics)
     totals: list = []
     sums: dict[str, tf.Tensor] = {}
-    current = [tf.convert_to_tensor(v) for v in statistics]
+    current: list[tf.Tensor | None] = [None for _ in statistics]
     for part in range(parts):
       piece = {word: _slice(value, part, parts) for word, value in batch.items()}
       seeds = tf.random.stateless_uniform([len(self._seeds), 2], seed + tf.constant([0, part], tf.int64), None, None, tf.uint32)
-      mapping = [(v, seeds[i]) for i, v in enumerate(self._seeds)] + list(zip(statistics, current, strict=True))
+      mapping = [(v, seeds[i]) for i, v in enumerate(self._seeds)]
+      mapping += [(v, value) for v, value in zip(statistics, current, strict=True) if value is not None]
       with tf.GradientTape() as tape:
         with keras.StatelessScope(mapping) as scope:
           losses, metrics = loss_function(piece)
@@ -133,19 +140,20 @@ class Learner:
       total += options.l2 * tf.add_n([tf.reduce_sum(tf.square(k)) for k in kernels])
     return total / (self._strategy.replicas * parts)
 
-  def _apply(self, strategy: tf.distribute.Strategy, grads: list, statistics: list, finite: tf.Tensor) -> None:
+  def _apply(self, strategy: tf.distribute.Strategy, grads: list, statistics: list, finite: tf.Tensor, *,
+             changed: list[keras.Variable]) -> None:
     """In cross-replica context: one optimizer step, max-norm, averages and statistics on every device."""
     if not self._scaling:
-      self._step(strategy, grads, statistics)
+      self._step(strategy, grads, changed, statistics)
       return
     good = strategy.experimental_local_results(finite)[0]
     scale, count = self._scaling
-    tf.cond(good, lambda: self._step(strategy, grads, statistics), lambda: None)
+    tf.cond(good, lambda: self._step(strategy, grads, changed, statistics), lambda: None)
     grown = count + 1 >= _SCALE_GROWTH_STEPS
     scale.assign(tf.where(good, tf.where(grown, tf.minimum(scale * 2, _LARGEST_SCALE), scale), tf.maximum(scale / 2, 1.0)))
     count.assign(tf.where(good & ~grown, count + 1, 0.0))
 
-  def _step(self, strategy: tf.distribute.Strategy, grads: list, statistics: list) -> None:
+  def _step(self, strategy: tf.distribute.Strategy, grads: list, changed: list[keras.Variable], statistics: list) -> None:
     options = self._config.optimizer
     self.optimizer.apply(grads, self.trainable)
 
@@ -158,7 +166,7 @@ class Learner:
     if self.averages:
       for average, v in zip(self.averages, self.trainable, strict=True):
         on_each_device(average, lambda a, w: a.assign_sub((1.0 - options.ema) * (a - w)), v.value)
-    for v, value in zip(self._statistics, statistics, strict=True):
+    for v, value in zip(changed, statistics, strict=True):
       on_each_device(v, lambda s, new: s.assign(new), value)
 
 
