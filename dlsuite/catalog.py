@@ -76,7 +76,7 @@ def _fault(file: pathlib.Path, error: Exception) -> str:
   line = error.lineno if isinstance(error, SyntaxError) else next(reversed(lines), None)
   where = f"{file.name}, line {line}" if line else file.name
   if match := re.match(r"""["']*Key "(\w+)" does not exist""", str(error)):  # what a locked ConfigDict says
-    leaves = {key.rpartition(".")[2] for key in config_lib.flatten(config_lib.defaults("", ""))}
+    leaves = {key.rpartition(".")[2] for key in config_lib.known_keys()}
     return f"{where}: '{match[1]}' is not a key of this section{nearest(match[1], leaves)}"
   return f"{where} fails: {type(error).__name__}: {first_line(error)}"
 
@@ -91,7 +91,8 @@ def rows() -> list[tuple[str, str, str, str]]:
     chapter = path.split("/")[1]
     try:
       arg = getattr(_module(find(path)), "PUBLISHED", "")
-      reference = load(f"{path}:{arg}").reference
+      *_, last = config_lib.stages_of(load(f"{path}:{arg}")).values()
+      reference = last.reference
     except Exception as e:  # a broken file must not hide the others
       why = e if isinstance(e, ConfigError) else _fault(find(path), e)
       table.append((path, chapter, f"cannot be loaded: {why}", ""))

@@ -1,10 +1,6 @@
 """Everything about a config that can be found wrong before TensorFlow is imported."""
 
-import ast
-import dataclasses
-import functools
 import math
-import pathlib
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -12,9 +8,8 @@ from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 from dlsuite import config as config_lib
+from dlsuite import modules
 from dlsuite.errors import ConfigError, nearest, one_of
-
-_PACKAGE = pathlib.Path(__file__).parent
 
 # Keras's optimizers by our names, with the arguments a config may set. A test compares them with Keras's signatures.
 OPTIMIZERS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -55,23 +50,33 @@ _POSITIVE = (
 _NOT_NEGATIVE = (
   "strategy.devices", "train.steps_per_call", "train.log_every_steps", "optimizer.weight_decay", "optimizer.l1",
   "optimizer.l2", "optimizer.max_norm", "optimizer.schedule.final", "early_stopping.patience",
-  "early_stopping.min_delta", "checkpoint.every_minutes", "data.augment.pad_crop", "data.resize", "seed",
+  "early_stopping.min_delta", "checkpoint.every_minutes", "data.resize", "seed",
 )
-_BELOW_ONE = ("optimizer.ema", "loss.label_smoothing")
+_BELOW_ONE = ("optimizer.ema",)
+# What a task's OPTIONS may demand of a number, or of each number of a tuple, in the words of the error.
+DEMANDS: dict[str, Callable[[float], bool]] = {
+  "above 0 and finite": lambda v: 0 < v < math.inf,
+  "0 or more and finite": lambda v: 0 <= v < math.inf,
+  "at least 0 and below 1": lambda v: 0 <= v < 1,
+  "from 0 to 1": lambda v: 0 <= v <= 1,
+}
 _WHOLE_LIMIT = 2**62  # sums of two such numbers still fit TensorFlow's int64
 _SEED_LIMIT = 2**32  # NumPy's generators take no more
-_ELEMENTS = {
-  "data.mean": "float", "data.std": "float", "loss.class_weights": "float", "optimizer.schedule.milestones": "float",
-  "analyses": "str",
-}
+_ELEMENTS = {"optimizer.schedule.milestones": "float", "analyses": "str"}
+_ABSENT = object()
 _TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 _TYPE_NAMES = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
-_GIVEN_BY_TASK = ("input_shape", "num_classes")  # arguments of a model's `build` that the data decide
 
 
 def check(config: ConfigDict) -> None:
   """Raises ConfigError with one line for the first thing that is wrong."""
   _check_plain(config)
+  if config.task not in (known := modules.tasks()):
+    raise ConfigError(one_of("task", config.task, known))
+  for key in modules.task_options(config.task):
+    if config_lib.get(config, key, _ABSENT) is _ABSENT:
+      raise ConfigError(f"task={config.task!r} needs the key {key}, which this config has not: an experiment's file chooses "
+                        "the task, with dlsuite.config.defaults")
   _check_choices(config)
   _check_numbers(config)
   _check_ranges(config)
@@ -80,6 +85,20 @@ def check(config: ConfigDict) -> None:
   _check_optimizer(config)
   _check_callbacks(config)
   _check_modules(config)
+
+
+def check_chain(stages: dict[str, ConfigDict]) -> None:
+  """Raises ConfigError if a stage starts from one that does not come before it, or stages ask for different devices."""
+  before: list[str] = []
+  for name, config in stages.items():
+    source = config.init_from.removeprefix("stage:")
+    if source != config.init_from and source not in before:
+      raise ConfigError(f"{name}.init_from={config.init_from!r}: no such stage comes before{nearest(source, before)}; "
+                        f"those before: {', '.join(before) or 'none'}")
+    first = next(iter(stages.values())).strategy
+    if config.strategy.to_dict() != first.to_dict():
+      raise ConfigError(f"{name}.strategy differs from the first stage's: all stages of a chain run on the same devices")
+    before.append(name)
 
 
 def _check_plain(config: ConfigDict) -> None:
@@ -91,13 +110,14 @@ def _check_plain(config: ConfigDict) -> None:
 
 def _check_choices(config: ConfigDict) -> None:
   for key, allowed in CHOICES.items():
-    value = config_lib.get(config, key)
+    value = config_lib.get(config, key, allowed[0])
     if value not in allowed:
       raise ConfigError(one_of(key, value, allowed))
 
 
 def _check_numbers(config: ConfigDict) -> None:
-  for key, kind in _ELEMENTS.items():
+  numbers = {key: "float" for key, (default, _) in modules.task_options(config.task).items() if isinstance(default, tuple)}
+  for key, kind in (_ELEMENTS | numbers).items():
     value = config_lib.get(config, key)
     if not all(_fits(kind, element) for element in value):
       raise ConfigError(f"{key}={value!r} must be a tuple, each of it {_TYPE_NAMES[kind]}")
@@ -112,15 +132,18 @@ def _check_numbers(config: ConfigDict) -> None:
 
 
 def _check_ranges(config: ConfigDict) -> None:
-  def each(keys: tuple[str, ...], holds: Callable[[float], bool], demand: str) -> None:
-    for key in keys:
-      value = config_lib.get(config, key)
-      if value is not None and not holds(value):
-        raise ConfigError(f"{key}={value} must be {demand}")
-
-  each(_POSITIVE, lambda v: 0 < v < math.inf, "above 0 and finite")
-  each(_NOT_NEGATIVE, lambda v: 0 <= v < math.inf, "0 or more and finite")
-  each(_BELOW_ONE, lambda v: 0 <= v < 1, "at least 0 and below 1")
+  demands: dict[str, Any] = dict.fromkeys(_POSITIVE, "above 0 and finite")
+  demands |= dict.fromkeys(_NOT_NEGATIVE, "0 or more and finite") | dict.fromkeys(_BELOW_ONE, "at least 0 and below 1")
+  demands |= {key: allowed for key, (_, allowed) in modules.task_options(config.task).items()}
+  for key, demand in demands.items():
+    value = config_lib.get(config, key, None)
+    if isinstance(demand, tuple):
+      if value not in demand:
+        raise ConfigError(one_of(key, value, demand))
+    elif demand is not None and value is not None:
+      each = value if isinstance(value, tuple | list) else (value,)
+      if not all(map(DEMANDS[demand], each)):
+        raise ConfigError(f"{key}={value} must {'all ' if len(each) != 1 else ''}be {demand}")
 
 
 def _check_durations(config: ConfigDict) -> None:
@@ -134,10 +157,21 @@ def _check_durations(config: ConfigDict) -> None:
 
 def _check_data(config: ConfigDict) -> None:
   data = config.data
-  if not data.name:
-    raise ConfigError("data.name is empty: give the name of a tfds data set, e.g. mnist")
   if data.batch_size % config.train.accumulate:
     raise ConfigError(f"train.accumulate={config.train.accumulate} does not divide data.batch_size={data.batch_size}")
+  if config.early_stopping.patience and config.optimizer.ema and config.checkpoint.select == "last":
+    raise ConfigError("early_stopping.patience with optimizer.ema and checkpoint.select='last' would restore the best plain "
+                      "weights but keep the last averages: take checkpoint.select='best'")
+  if "mean" in data and (len(data.mean) != len(data.std) or not all(0 < value < math.inf for value in data.std)):
+    raise ConfigError(f"data.mean={data.mean} and data.std={data.std} need one value a channel each, std above 0")
+  if "name" in data:
+    _check_splits(config)
+
+
+def _check_splits(config: ConfigDict) -> None:
+  data = config.data
+  if not data.name:
+    raise ConfigError("data.name is empty: give the name of a tfds data set, e.g. mnist")
   bases = {key: data[key].partition("[")[0] for key in ("train", "valid", "test")}
   for key in ("train", "valid"):
     if bases[key] == "test" or (bases[key] and bases[key] == bases["test"] and "[" not in data.test):
@@ -148,13 +182,6 @@ def _check_data(config: ConfigDict) -> None:
   if not data.valid and (config.early_stopping.patience or config.checkpoint.select == "best"):
     raise ConfigError("data.valid is empty, but early_stopping.patience or checkpoint.select='best' needs a validation "
                       "split: give one (e.g. 'train[90%:]') or checkpoint.select='last' and patience 0")
-  if config.early_stopping.patience and config.optimizer.ema and config.checkpoint.select == "last":
-    raise ConfigError("early_stopping.patience with optimizer.ema and checkpoint.select='last' would restore the best plain "
-                      "weights but keep the last averages: take checkpoint.select='best'")
-  if len(data.mean) != len(data.std) or not all(0 < value < math.inf for value in data.std):
-    raise ConfigError(f"data.mean={data.mean} and data.std={data.std} need one value a channel each, std above 0")
-  if not all(0 <= weight < math.inf for weight in config.loss.class_weights):
-    raise ConfigError(f"loss.class_weights={config.loss.class_weights} must all be 0 or more")
 
 
 def _check_optimizer(config: ConfigDict) -> None:
@@ -191,68 +218,6 @@ def _optimizer_argument(name: str) -> type:
   return float if name in _OPTIMIZER_RANGES else bool
 
 
-def modules(folder: str) -> list[str]:
-  """Returns the dotted names of the modules below `dlsuite/<folder>`, e.g. `vision.lenet5`."""
-  root = _PACKAGE / folder
-  paths = (path.relative_to(root).with_suffix("") for path in root.rglob("*.py") if path.name != "__init__.py")
-  return sorted(".".join(path.parts) for path in paths)
-
-
-def tasks() -> list[str]:
-  """Returns the modules below `dlsuite/tasks` that define a task, as their source shows without an import."""
-  def defines_task(module: str) -> bool:
-    assigned = [ast.unparse(node.targets[0]) for node in _source("tasks", module).body if isinstance(node, ast.Assign)]
-    return "TASK" in assigned
-
-  return list(filter(defines_task, modules("tasks")))
-
-
-@functools.cache
-def _source(folder: str, module: str) -> ast.Module:
-  path = (_PACKAGE / folder).joinpath(*module.split(".")).with_suffix(".py")
-  return ast.parse(path.read_text(encoding="utf-8"))
-
-
-@dataclasses.dataclass(frozen=True)
-class Argument:
-  """One argument of a model's `build`.
-
-  Attributes:
-    annotation: its type as written, e.g. `tuple[int, ...]`; empty if it has none.
-    required: whether it has no default.
-  """
-
-  annotation: str
-  required: bool
-
-
-def builder_arguments(model_name: str) -> dict[str, Argument]:
-  """Returns what a model's `build` takes, read from its source without importing it.
-
-  Raises:
-    ConfigError: if there is no such model, or it has no function `build`.
-  """
-  if model_name not in (known := modules("models")):
-    raise ConfigError(one_of("model.name", model_name, known))
-  for node in _source("models", model_name).body:
-    if isinstance(node, ast.FunctionDef) and node.name == "build":
-      a = node.args
-      with_default = {arg.arg for arg in (a.posonlyargs + a.args)[len(a.posonlyargs + a.args) - len(a.defaults):]}
-      with_default |= {arg.arg for arg, value in zip(a.kwonlyargs, a.kw_defaults, strict=True) if value is not None}
-      return {arg.arg: Argument(ast.unparse(arg.annotation) if arg.annotation else "", arg.arg not in with_default)
-              for arg in a.posonlyargs + a.args + a.kwonlyargs}
-  raise ConfigError(f"model.name={model_name!r}: its module has no function `build`")
-
-
-def model_arguments(model_name: str) -> dict[str, Argument]:
-  """Returns the arguments of a model that a config may set.
-
-  Raises:
-    ConfigError: if there is no such model.
-  """
-  return {name: argument for name, argument in builder_arguments(model_name).items() if name not in _GIVEN_BY_TASK}
-
-
 def _fits(annotation: str, value: Any) -> bool:
   """Returns whether a value is of an annotated type; an annotation that a config cannot express fits all."""
   if " | None" in annotation:
@@ -270,7 +235,7 @@ def _fits(annotation: str, value: Any) -> bool:
   return isinstance(value, int | float if annotation == "float" else _TYPES[annotation])
 
 
-def open_keys(model_name: str) -> dict[str, type]:
+def open_keys(model_name: str, task: str) -> dict[str, type]:
   """Returns {key: type} of what a command line may set though the experiment's file does not: the arguments of the model
   and of every optimizer (`check` sees to it that they are of the one in use).
 
@@ -278,7 +243,7 @@ def open_keys(model_name: str) -> dict[str, type]:
     ConfigError: if there is no such model.
   """
   keys = {f"optimizer.arguments.{name}": _optimizer_argument(name) for _, names in OPTIMIZERS.values() for name in names}
-  for name, argument in model_arguments(model_name).items():
+  for name, argument in modules.model_arguments(model_name, task).items():
     plain = argument.annotation.replace(" | None", "")
     keys[f"model.{name}"] = tuple if plain.startswith("tuple[") else _TYPES.get(plain, object)
   return keys
@@ -298,7 +263,7 @@ def open_up(config: ConfigDict, model_name: str, overridden: Collection[str]) ->
   Raises:
     ConfigError: if there is no such model.
   """
-  for key, kind in open_keys(model_name).items():
+  for key, kind in open_keys(model_name, config.task).items():
     section, _, name = key.rpartition(".")
     holder = config_lib.get(config, section)
     if name not in holder:
@@ -310,13 +275,11 @@ def open_up(config: ConfigDict, model_name: str, overridden: Collection[str]) ->
 
 
 def _check_modules(config: ConfigDict) -> None:
-  if config.task not in tasks():
-    raise ConfigError(one_of("task", config.task, tasks()))
   for name in config.analyses:
-    if name not in (known := modules("analysis")):
+    if name not in (known := modules.modules("analysis")):
       raise ConfigError(one_of("analyses", name, known))
   model = config.model.name
-  allowed = model_arguments(model)
+  allowed = modules.model_arguments(model, config.task)
   for name, value in config.model.items():
     if name == "name":
       continue

@@ -21,6 +21,7 @@ from typing import Any
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
+from dlsuite import modules
 from dlsuite.errors import ConfigError, nearest
 
 # The keys that change how a run is carried out but not what it computes: they are left out of the
@@ -42,7 +43,7 @@ OPEN_SECTIONS = ("model", "optimizer.arguments", "data.features", "callbacks.cus
 
 
 def defaults(name: str, task: str) -> ConfigDict:
-  """Returns every key that all families share, at its default.
+  """Returns every key that all families share, and those of one task, at their defaults.
 
   Args:
     name: the experiment's name, as in the catalogue.
@@ -50,9 +51,37 @@ def defaults(name: str, task: str) -> ConfigDict:
 
   Returns:
     A config that takes new keys only in its `OPEN_SECTIONS`, so that a misspelt key of a file is an error.
-    `placeholder` keys are typed and unset (None).
+    `placeholder` keys are typed and unset (None). A task that learns from an environment has no keys of a data set.
+
+  Raises:
+    ConfigError: if there is no such task.
   """
-  config = ConfigDict({
+  config = _shared(name, task)
+  options = modules.task_options(task)
+  if any(key.startswith("environment.") for key in options):
+    config.data = ConfigDict({"batch_size": config.data.batch_size})
+  for key, (value, _) in options.items():
+    *sections, leaf = key.split(".")
+    holder = config
+    for section in sections:
+      if section not in holder:
+        holder[section] = ConfigDict()
+      holder = holder[section]
+    holder[leaf] = placeholder(float) if value is None else value
+  config.lock()
+  for section in OPEN_SECTIONS:
+    if (found := get(config, section, None)) is not None:
+      found.unlock()
+  return config
+
+
+def known_keys() -> list[str]:
+  """Returns the dotted keys of any config: those that all share, and those of every task."""
+  return [*flatten(_shared("", "")), *(key for task in modules.tasks() for key in modules.task_options(task))]
+
+
+def _shared(name: str, task: str) -> ConfigDict:
+  return ConfigDict({
     "name": name,
     "task": task,
     "seed": 0,
@@ -66,11 +95,8 @@ def defaults(name: str, task: str) -> ConfigDict:
       "batch_size": 128,  # global: over all replicas
       "cache": "auto",  # memory: decoded once, gathered by index; stream: decoded in parallel as it comes
       "resize": 0,  # pixels a side; 0 keeps the size
-      "mean": (0.0,), "std": (1.0,),  # a value per channel, of pixels scaled to [0, 1]
-      "augment": {"pad_crop": 0, "flip": False},
     },
     "model": {"name": ""},
-    "loss": {"label_smoothing": 0.0, "class_weights": (), "rubbish": placeholder(float)},
     "optimizer": {
       "name": "adam",
       "learning_rate": 1e-3,
@@ -102,10 +128,6 @@ def defaults(name: str, task: str) -> ConfigDict:
     "callbacks": {"csv": False, "tensorboard": True, "custom": {}},
     "analyses": (),
   })
-  config.lock()
-  for section in OPEN_SECTIONS:
-    get(config, section).unlock()
-  return config
 
 
 def parse_arg(arg: str, **known: bool | int | float | str) -> argparse.Namespace:
@@ -171,9 +193,26 @@ def finish(config: ConfigDict, smoke: bool = False) -> ConfigDict:
   return config
 
 
-def get(config: ConfigDict, key: str) -> Any:
-  """Returns the value at a dotted key."""
+def chain(name: str, stages: Mapping[str, ConfigDict]) -> ConfigDict:
+  """Returns a config of several stages, each a finished config with a folder of its own, carried out in turn.
+
+  A stage whose `init_from` is `stage:<name>` starts from the weights of that stage, which comes before it.
+  """
+  config = ConfigDict({"name": name, "stages": dict(stages)})
+  config.lock()
+  return config
+
+
+def stages_of(config: ConfigDict) -> dict[str, ConfigDict]:
+  """Returns the stages of a chain by name, in their order; a config that is no chain is the one stage of no name."""
+  return dict(config.stages.items()) if "stages" in config else {"": config}
+
+
+def get(config: ConfigDict, key: str, *absent: Any) -> Any:
+  """Returns the value at a dotted key; where a part of it is absent, what is given for that."""
   for part in key.split("."):
+    if absent and part not in config:
+      return absent[0]
     config = config[part]
   return config
 

@@ -1,15 +1,16 @@
 """The command line: absl flags and config overrides, parsed into `Options` or one clear line."""
 
 import dataclasses
+import pathlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from dlsuite import catalog, checks
 from dlsuite import config as config_lib
-from dlsuite.errors import ConfigError, first_line, nearest
+from dlsuite.errors import ConfigError, first_line, nearest, one_of
 
 MODES = ("train", "evaluate", "predict", "describe")
 SPLITS = ("train", "valid", "test")
@@ -27,18 +28,26 @@ class Options:
   """What one call of `dlsuite.main` was asked to do.
 
   Attributes:
-    config: the locked config, overrides applied; None for `--list` and `--help`.
+    stages: the locked configs by stage, overrides applied; one of no name unless the experiment is a chain, none for
+      `--list` and `--help`.
     workdir: the run's folder, or empty.
     mode: one of `MODES`.
     split: the split that evaluate and predict read.
+    prompt: the text that a language model goes on with, or None.
     message: a text to print instead of running anything.
   """
 
-  config: ConfigDict | None = None
+  stages: dict[str, ConfigDict] = dataclasses.field(default_factory=dict)
   workdir: str = ""
   mode: str = "train"
   split: str = "test"
+  prompt: str | None = None
   message: str = ""
+
+  def runs(self) -> Iterator[tuple[str, ConfigDict]]:
+    """Yields (folder, config) of each stage: a stage of a chain has a folder of its own in the workdir."""
+    for name, config in self.stages.items():
+      yield (str(pathlib.Path(self.workdir) / name) if name else self.workdir), config
 
 
 def _define() -> flags.FlagValues:
@@ -51,6 +60,8 @@ def _define() -> flags.FlagValues:
   flags.DEFINE_string("mode", "train", f"One of: {', '.join(MODES)}.", flag_values=values)
   flags.DEFINE_string("init_from", "", "Workdir of another run whose weights to start from.", flag_values=values)
   flags.DEFINE_string("split", "test", f"What evaluate and predict read, one of: {', '.join(SPLITS)}.", flag_values=values)
+  flags.DEFINE_string("prompt", None, "Text that a language model goes on with, in --mode=predict.", flag_values=values)
+  flags.DEFINE_string("stage", "", "Stage of a chain that evaluate and predict look at; else the last.", flag_values=values)
   flags.DEFINE_boolean("list", False, "Print the catalogue of experiments.", flag_values=values)
   flags.DEFINE_boolean("help", False, "Print this text.", short_name="h", flag_values=values)
   return values
@@ -78,16 +89,52 @@ def parse(argv: list[str]) -> Options:
       raise ConfigError(f"--{name}={value!r} is unknown{nearest(value, allowed)}; allowed: {', '.join(allowed)}")
   if not values.config:
     raise ConfigError("--config is missing: give an experiment, e.g. --config=experiments/vision/lenet5.py; --list shows all")
-  config = _override(catalog.load(values.config), rest)
-  with config.unlocked():
-    if values.init_from:
-      config.init_from = values.init_from
-  checks.check(config)
+  stages = config_lib.stages_of(catalog.load(values.config))
+  for i, (name, plain) in enumerate(stages.items()):
+    config = stages[name] = _override(plain, _overrides_of(name, stages, rest))
+    with config.unlocked():
+      if values.init_from and i == 0:
+        config.init_from = values.init_from
+    checks.check(config)
+  checks.check_chain(stages)
   if values.mode != "describe" and not values.workdir:
     raise ConfigError(f"--workdir is missing: --mode={values.mode} needs the run's folder, e.g. --workdir=/tmp/run")
-  if values.mode in ("evaluate", "predict") and not config.data[values.split]:
+  if values.mode in ("evaluate", "predict"):
+    stages = _looked_at(stages, values)
+  return Options(stages, values.workdir, values.mode, values.split, values.prompt)
+
+
+def _looked_at(stages: dict[str, ConfigDict], values: flags.FlagValues) -> dict[str, ConfigDict]:
+  """Returns the one stage that evaluate or predict looks at."""
+  if values.stage and values.stage not in stages:
+    allowed = [name for name in stages if name]
+    raise ConfigError(one_of("--stage", values.stage, allowed) if allowed else "--stage: this experiment is no chain")
+  name = values.stage or list(stages)[-1]
+  data = stages[name].data
+  if values.prompt is not None and values.mode == "evaluate":
+    raise ConfigError("--prompt is for --mode=predict")
+  if values.prompt == "":
+    raise ConfigError("--prompt is empty: give the text that the language model shall go on with")
+  if values.prompt is None and "name" in data and not data[values.split]:
     raise ConfigError(f"--split={values.split}: this config has no data.{values.split}")
-  return Options(config, values.workdir, values.mode, values.split)
+  return {name: stages[name]}
+
+
+def _overrides_of(stage: str, stages: Collection[str], rest: list[str]) -> list[str]:
+  """Returns the overrides that a stage of a chain takes: `--config.<stage>.KEY` its own, `--config.KEY` those of all."""
+  if not stage:
+    return rest
+  kept, keep = [], True
+  for item in rest:
+    match = _OVERRIDE.fullmatch(item)
+    if match is None:  # the value of the override before
+      kept += [item] if keep else []
+      continue
+    first = match[1].partition(".")[0]
+    keep = first == stage or first not in stages
+    if keep:
+      kept.append(item.replace(f"config.{stage}.", "config.", 1) if first == stage else item)
+  return kept
 
 
 def _check_rest(rest: list[str], values: flags.FlagValues) -> None:
@@ -99,7 +146,7 @@ def _check_rest(rest: list[str], values: flags.FlagValues) -> None:
       if not item.startswith("-"):
         raise ConfigError(f"'{item}' is not a flag: every option starts with --, e.g. --config={item}")
       name = item.lstrip("-").partition("=")[0]
-      keys = config_lib.flatten(config_lib.defaults("", ""))
+      keys = config_lib.known_keys()
       known = [*values, *(f"config.{key}" for key in keys)]
       hint = nearest(f"config.{name}" if name in keys else name, known).replace("'", "'--", 1)
       raise ConfigError(f"--{name} is not a flag{hint}; --help shows all")
@@ -113,7 +160,7 @@ def _override(config: ConfigDict, overrides: list[str]) -> ConfigDict:
   with config.unlocked():
     checks.open_up(config, model, given)
   for key in given:
-    _check_key(key, config_lib.flatten(config), checks.open_keys(model))
+    _check_key(key, config_lib.flatten(config), checks.open_keys(model, config.task))
   values = flags.FlagValues()
   values.set_gnu_getopt(True)
   try:

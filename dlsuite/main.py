@@ -15,17 +15,18 @@ def main(argv: list[str] | None = None) -> int:
   """Runs one command and returns its exit code (`dlsuite.errors` says which)."""
   try:
     options = flags.parse(sys.argv[1:] if argv is None else argv)
-    if options.message or options.config is None:
+    if not options.stages:
       print(options.message)
       return 0
     if options.mode != "describe":  # a folder that cannot be used is said at once, before TensorFlow's seconds
-      Record(options.workdir, options.config).check(must_exist=options.mode != "train")
+      for folder, config in options.runs():
+        Record(folder, config).check(must_exist=options.mode != "train")
     import_tensorflow()
     from dlsuite import modes
     from dlsuite.strategy import Strategy
 
-    strategy = Strategy.from_config(options.config)
-    modes.run(options.mode, options.config, strategy, options.workdir, options.split)
+    strategy = Strategy.from_configs(list(options.stages.values()))
+    modes.run_all(options, strategy)
     return 0
   except KeyboardInterrupt:
     print("dlsuite: interrupted; the same command goes on from the newest checkpoint", file=sys.stderr)

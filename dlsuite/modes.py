@@ -10,7 +10,8 @@ import keras
 from ml_collections import ConfigDict
 
 from dlsuite import analysis
-from dlsuite.errors import ConfigError, WorkdirError
+from dlsuite.errors import WorkdirError
+from dlsuite.flags import Options
 from dlsuite.runs import figures, initialization
 from dlsuite.runs.console import Console, duration_text
 from dlsuite.runs.description import describe
@@ -22,8 +23,26 @@ from dlsuite.training import checkpoints
 from dlsuite.training.loop import Loop, Plan
 
 
-def run(mode: str, config: ConfigDict, strategy: Strategy, workdir: str, split: str) -> None:
-  """Runs one mode.
+def run_all(options: Options, strategy: Strategy) -> None:
+  """Runs the mode on every stage in turn.
+
+  Raises:
+    DlsuiteError: whatever a user can mend; its message is one line.
+  """
+  if len(options.stages) > 1:
+    initialization.check_stages(options.stages, strategy, task_of)
+  folders = {name: folder for name, (folder, _) in zip(options.stages, options.runs(), strict=True)}
+  for name, config in options.stages.items():
+    if name and options.mode != "describe":
+      Console(strategy.is_chief).line(f"stage {name}")
+    source = config.init_from.removeprefix("stage:")
+    start = folders[source] if source in folders and source != config.init_from else config.init_from
+    run(options.mode, config, strategy, folders[name], options.split, options.prompt, start)
+
+
+def run(mode: str, config: ConfigDict, strategy: Strategy, workdir: str, split: str, prompt: str | None = None,
+        start: str = "") -> None:
+  """Runs one mode on one config; `start` is the folder of the run whose weights a training starts from.
 
   Raises:
     DlsuiteError: whatever a user can mend; its message is one line.
@@ -35,9 +54,11 @@ def run(mode: str, config: ConfigDict, strategy: Strategy, workdir: str, split: 
   record = Record(workdir, config, strategy.is_chief)
   record.check(must_exist=mode != "train")
   if mode == "train":
-    train(config, strategy, record, console)
+    train(config, strategy, record, console, start=start)
   elif mode == "evaluate":
     evaluate(config, strategy, record, console, split)
+  elif prompt is not None:
+    write(config, strategy, record, console, prompt)
   else:
     predict(config, strategy, record, console, split)
 
@@ -51,15 +72,15 @@ def task_of(config: ConfigDict, strategy: Strategy, prepare: bool = True) -> Tas
 
 
 def train(config: ConfigDict, strategy: Strategy, record: Record, console: Console,
-          callbacks: list[keras.callbacks.Callback] | None = None) -> dict[str, Any]:
+          callbacks: list[keras.callbacks.Callback] | None = None, start: str = "") -> dict[str, Any]:
   """Trains to the end (from the newest checkpoint if there is one), tests once, draws, and returns the result."""
   task = task_of(config, strategy)
   plan = Plan.of(config, task.steps_per_epoch)
   task.build(plan.total, plan.warmup)
   loop = Loop(task, config, strategy, plan, record, console, callbacks)
   finished = record.result()
-  if config.init_from and not finished and loop.folder.latest_state() is None:
-    initialization.init_from(config.init_from, task, console)
+  if start and not finished and loop.folder.latest_state() is None:
+    initialization.init_from(start, task, console)
   record.open(provenance(strategy.description))
   try:
     _header(config, strategy, task, plan, record, console)
@@ -78,10 +99,10 @@ def _header(config: ConfigDict, strategy: Strategy, task: Task, plan: Plan, reco
   parameters = sum(network.count_params() for network in task.networks.values())
   jit = ", jit" if strategy.jit(config) else ""
   console.line(f"{config.name} ({record.fingerprint})  on {strategy.description}, {strategy.precision(config)}{jit}")
-  console.line(f"  data {config.data.name}: train {config.data.train}, valid {config.data.valid or '-'}, "
-               f"test {config.data.test}; batch {config.data.batch_size}")
-  console.line(f"  {parameters:,} parameters; {plan.total:,} steps of {plan.steps_per_epoch:,} an epoch; "
-               f"workdir {record.folder}")
+  data, splits = task.describe_data()
+  console.line(f"  data {data}: {', '.join(f'{name} {reads}' for name, reads, _ in splits)}; batch {config.data.batch_size}")
+  epochs = f" of {plan.steps_per_epoch:,} an epoch" if plan.steps_per_epoch else ""
+  console.line(f"  {parameters:,} parameters; {plan.total:,} steps{epochs}; workdir {record.folder}")
   if plan.warmup >= plan.total:
     console.line(f"  note: the run ends within its warm-up of {plan.warmup:,} steps: the learning rate never peaks")
 
@@ -103,7 +124,7 @@ def _finish(config: ConfigDict, strategy: Strategy, task: Task, loop: Loop, reco
   """Tests the selected weights once, writes result.json and draws the figures."""
   strategy.barrier()  # the chief has written what it and the others now read
   chosen = _load_selected(task, loop.folder)
-  test = loop.evaluate("test") if config.data.test else {}
+  test = task.evaluate("test").values if config.data.get("test", True) else {}
   if not all(math.isfinite(v) for v in test.values()):
     raise WorkdirError(f"{chosen.path}: gives a loss that is not finite on the test split")
   reference = config.reference
@@ -114,11 +135,14 @@ def _finish(config: ConfigDict, strategy: Strategy, task: Task, loop: Loop, reco
     "difference": None if value is None or reference.value is None else value - reference.value,
     "selected_step": chosen.step, "valid": chosen.meta.get("valid", {}), "test": test,
     "steps": loop.step, "train_seconds": loop.train_seconds, "seed": config.seed, "fingerprint": record.fingerprint,
-    "starts": len(record.provenance()),
+    "data": task.data_identity, "starts": len(record.provenance()),
   }
   if record.active:
-    figures.learning_curves(record.rows(), config, chosen.step, record.figures / "learning_curves.png")
-  analysis.run(config.analyses, task, record.figures if record.active else None, console)
+    metrics = task.curves or tuple(dict.fromkeys((task.reported[0], reference.metric or task.reported[0])))
+    figures.learning_curves(record.rows(), config, metrics, chosen.step, record.figures / "learning_curves.png")
+    if pictures := sorted(record.frames.glob("step_*.png")):
+      figures.film(pictures, record.figures / "training.gif")
+  result["analyses"] = analysis.run(config.analyses, task, record.figures if record.active else None, console)
   record.save_result(result)
   return result
 
@@ -132,38 +156,44 @@ def _closing(config: ConfigDict, result: dict[str, Any], record: Record, console
     console.table(f"{config.name}, test split", ["metric", "ours", "published", "difference", "source"],
                   [[result["metric"] + unit, number(result["value"]), number(result["reference"]), number(result["difference"]),
                     result["paper"] or "-"]])
+  for name, numbers in result.get("analyses", {}).items():
+    console.line(f"  {name}: " + "  ".join(f"{k} {v:.4g}" for k, v in numbers.items()))
   others = {k: v for k, v in result["test"].items() if k != result["metric"]}
   console.line("  test: " + "  ".join(f"{k} {v:.4f}" for k, v in others.items())
                + f"; weights of step {result['selected_step']:,}; trained {duration_text(result['train_seconds'])}")
-  written = ["result.json", "metrics.jsonl", *sorted(f"figures/{p.name}" for p in record.figures.glob("*.png"))]
+  written = ["result.json", "metrics.jsonl", *sorted(f"figures/{p.name}" for p in record.figures.glob("*.*"))]
   console.line(f"  in {record.folder}: {', '.join(written)}")
 
 
 def evaluate(config: ConfigDict, strategy: Strategy, record: Record, console: Console, split: str) -> dict[str, float]:
   """Prints and returns the metrics of the selected weights on a split; writes nothing."""
-  task, loop, chosen = _trained(config, strategy, record, console, split)
+  task, chosen = _trained(config, strategy, record)
   begin = time.monotonic()
-  values = loop.evaluate(split)
+  found = task.evaluate(split)
   console.table(f"{config.name}, {split} split, weights of step {chosen.step:,}", ["metric", "value"],
-                [[name, f"{value:.4f}"] for name, value in values.items()])
-  size = task.evaluation(split).size
-  console.show(f"  {size:,} examples in {duration_text(time.monotonic() - begin)}")
-  return values
+                [[name, f"{value:.4f}"] for name, value in found.values.items()])
+  console.show(f"  {found.count:,} {found.unit} in {duration_text(time.monotonic() - begin)}")
+  return found.values
 
 
-def _trained(config: ConfigDict, strategy: Strategy, record: Record, console: Console, split: str) -> tuple[Task, Loop, Any]:
-  if not config.data[split]:
-    raise ConfigError(f"--split={split}: the config has no data.{split}")
+def _trained(config: ConfigDict, strategy: Strategy, record: Record) -> tuple[Task, checkpoints.Checkpoint]:
   task = task_of(config, strategy)
   plan = Plan.of(config, task.steps_per_epoch)
   task.build(plan.total, plan.warmup)
-  loop = Loop(task, config, strategy, plan, record, console)
-  return task, loop, _load_selected(task, loop.folder)
+  folder = checkpoints.Folder(record.checkpoints, config.checkpoint.keep, record.fingerprint, active=False)
+  return task, _load_selected(task, folder)
+
+
+def write(config: ConfigDict, strategy: Strategy, record: Record, console: Console, prompt: str) -> None:
+  """Prints what the selected weights of a language model write after a text."""
+  task, chosen = _trained(config, strategy, record)
+  text = task.generate(prompt)
+  console.show(f"{config.name}, weights of step {chosen.step:,}:\n{prompt}{text}")
 
 
 def predict(config: ConfigDict, strategy: Strategy, record: Record, console: Console, split: str) -> None:
   """Writes predictions_<split>.csv: a row an example, in the split's order."""
-  task, _, _ = _trained(config, strategy, record, console, split)
+  task, _ = _trained(config, strategy, record)
   columns, rows = task.prediction_table(task.predict(split))
   path = record.folder / f"predictions_{split}.csv"
   if record.active:

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,18 @@ class Strategy:
         value = self.tf.run(lambda v: tf.cast(v, tf.int32), args=(value,))
       return self.tf.gather(value, axis=0).numpy().astype(dtype.as_numpy_dtype)
     return np.concatenate([part.numpy() for part in self.tf.experimental_local_results(value)])
+
+  @classmethod
+  def from_configs(cls, stages: Sequence[ConfigDict]) -> "Strategy":
+    """Makes the strategy that the stages of a chain, which ask for the same, share.
+
+    Raises:
+      ConfigError: as `from_config`.
+    """
+    strategy = cls.from_config(stages[0])
+    for config in stages[1:]:
+      check_batch(config, strategy.replicas)
+    return strategy
 
   @classmethod
   def from_config(cls, config: ConfigDict) -> "Strategy":

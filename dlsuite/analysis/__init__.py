@@ -1,4 +1,8 @@
-"""Questions asked of a trained network. A module here exposes `draw(task, predictions, path)`."""
+"""Questions asked of a trained network. A module here exposes `draw(task, found, path)`.
+
+`found` is what `task.analysed()` returns; `path` is the figure's PNG. `draw` returns the numbers that it found, {name:
+value}, or None if there is nothing to draw for this network.
+"""
 
 import importlib
 import pathlib
@@ -7,19 +11,24 @@ from typing import Any
 
 from dlsuite.runs.console import Console
 
+Numbers = dict[str, float]
 
-def run(names: Iterable[str], task: Any, folder: pathlib.Path | None, console: Console) -> None:
-  """Draws `<folder>/<name>.png` for each named analysis, from one pass over the test split.
 
-  Every worker takes part in the pass; those without a folder draw nothing.
+def run(names: Iterable[str], task: Any, folder: pathlib.Path | None, console: Console) -> dict[str, Numbers]:
+  """Draws `<folder>/<name>.png` for each named analysis and returns their numbers.
+
+  Every worker takes part in what the analyses look at; those without a folder draw nothing.
   """
   names = list(names)
-  if not names or not task.config.data.test:
-    return
-  predictions = task.predict("test")
-  if folder is None:
-    return
+  found = task.analysed() if names else None
+  if not found or folder is None:
+    return {}
+  numbers: dict[str, Numbers] = {}
   for name in names:
     module = importlib.import_module(f"dlsuite.analysis.{name}")
-    if not module.draw(task, predictions, folder / f"{name}.png"):
+    answer = module.draw(task, found, folder / f"{name}.png")
+    if answer is None:
       console.line(f"  analysis {name}: nothing to draw for this network")
+    elif answer:
+      numbers[name] = answer
+  return numbers

@@ -10,7 +10,7 @@ from dlsuite.runs.figures import figure
 _MOST_CLASSES = 30
 
 
-def draw(task: Any, predictions: dict[str, np.ndarray], path: pathlib.Path) -> bool:
+def draw(task: Any, predictions: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float] | None:
   """Draws counts by true and predicted class, the diagonal left out of the colours so that mistakes show.
 
   Args:
@@ -19,11 +19,11 @@ def draw(task: Any, predictions: dict[str, np.ndarray], path: pathlib.Path) -> b
     path: of the PNG.
 
   Returns:
-    False if there are too many classes to read.
+    None if there are too many classes to read.
   """
   classes = task.num_classes
   if classes > _MOST_CLASSES:
-    return False
+    return None
   counts = np.zeros((classes, classes), int)
   np.add.at(counts, (predictions["label"], predictions["predicted"]), 1)
   names = task.builder.info.features[task.config.data.features["label"]].names
@@ -44,4 +44,4 @@ def draw(task: Any, predictions: dict[str, np.ndarray], path: pathlib.Path) -> b
     axis.set(xlabel="predicted class", ylabel="true class",
              title=f"{task.config.name}: {wrong:,} of {total:,} test examples wrong ({100 * wrong / total:.2f}%)")
     fig.colorbar(picture, ax=axis, label="mistakes", shrink=0.7)
-  return True
+  return {}

@@ -10,11 +10,11 @@ from dlsuite.runs.figures import figure
 _MOST = 64
 
 
-def draw(task: Any, predictions: dict[str, np.ndarray], path: pathlib.Path) -> bool:
+def draw(task: Any, predictions: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float] | None:
   """Draws each filter of the first layer with a kernel, at most 64; of several channels that are not colours the first.
 
   Returns:
-    False if no layer's kernel can be drawn as images.
+    None if no layer's kernel can be drawn as images.
   """
   network = next(iter(task.networks.values()))
   for layer in network.layers:
@@ -22,11 +22,11 @@ def draw(task: Any, predictions: dict[str, np.ndarray], path: pathlib.Path) -> b
     if kernel is not None and len(kernel.shape) in (2, 3, 4):
       break
   else:
-    return False
+    return None
   values = np.asarray(kernel.numpy(), np.float32)
   if values.ndim == 2:
     if values.shape[0] != np.prod(task.input_shape):
-      return False
+      return None
     values = values.reshape(*task.input_shape, -1)
   values = values if values.ndim == 4 else values[:, :, None, :]
   channels, count = values.shape[2], min(values.shape[3], _MOST)
@@ -48,4 +48,4 @@ def draw(task: Any, predictions: dict[str, np.ndarray], path: pathlib.Path) -> b
     if not as_colour:
       fig.colorbar(shown, ax=axes, label="weight", shrink=0.9)
     fig.suptitle(f"{task.config.name}: {count} filters of {layer.name} ({values.shape[0]}x{values.shape[1]})", fontsize=11)
-  return True
+  return {}

@@ -10,7 +10,7 @@ from dlsuite.runs.figures import figure
 _ROWS, _COLUMNS = 4, 6
 
 
-def draw(task: Any, predictions: dict[str, np.ndarray], path: pathlib.Path) -> bool:
+def draw(task: Any, predictions: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float] | None:
   """Draws the wrongly classified images with the highest probability for the wrong class.
 
   Args:
@@ -19,11 +19,11 @@ def draw(task: Any, predictions: dict[str, np.ndarray], path: pathlib.Path) -> b
     path: of the PNG.
 
   Returns:
-    False if there is no mistake.
+    None if there is no mistake.
   """
   wrong = np.flatnonzero(predictions["label"] != predictions["predicted"])
   if not len(wrong):
-    return False
+    return None
   surest = predictions["probabilities"].max(-1)[wrong]
   chosen = wrong[np.argsort(-surest, kind="stable")][: _ROWS * _COLUMNS]
   names = task.builder.info.features[task.config.data.features["label"]].names
@@ -38,4 +38,4 @@ def draw(task: Any, predictions: dict[str, np.ndarray], path: pathlib.Path) -> b
       axis.set_title(f"{names[predictions['label'][i]]} → {names[predictions['predicted'][i]]}  {100 * sure:.0f}%",
                      fontsize=9, loc="center")
     fig.suptitle(f"{task.config.name}: the surest of {len(wrong)} mistakes (true → predicted, probability)", fontsize=11)
-  return True
+  return {}

@@ -23,7 +23,7 @@ Batch = dict[str, Any]
 Augment = Callable[[Batch, Callable[[int], tf.Tensor]], Batch]
 
 _MEMORY_LIMIT = 4 * 2**30  # bytes of decoded examples that cache='auto' keeps in memory
-MASK = "mask"
+MASK, INDEX = "mask", "index"
 PARALLEL = max(2, min(16, len(os.sched_getaffinity(0))))
 
 
@@ -175,7 +175,7 @@ def train_batches(split: Split, config: ConfigDict, strategy: Strategy, start_st
                           num_parallel_calls=PARALLEL, deterministic=True)
     return dataset.batch(part, drop_remainder=True).map(augmented, num_parallel_calls=PARALLEL, deterministic=True)
 
-  return _distribute(from_memory if split.in_memory else from_files, strategy)
+  return distribute(from_memory if split.in_memory else from_files, strategy)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,14 +183,17 @@ class Evaluation:
   """Batches that pass over a split again and again, `steps` of them a pass.
 
   Attributes:
-    batches: a distributed iterator of {word: [b, ...], "mask": float32 [b]}; the mask is 0 for padding.
+    batches: a distributed iterator of {word: [b, ...], "mask": float32 [b], "index": int64 [b]}: the mask is 0 for padding,
+      the index is an example's place in the split.
     steps: batches a pass.
     size: examples a pass, padding not counted.
+    unit: what is counted.
   """
 
   batches: Any
   steps: int
   size: int
+  unit: str = "examples"
 
 
 def evaluation_batches(split: Split, batch_size: int, strategy: Strategy) -> Evaluation:
@@ -212,22 +215,23 @@ def evaluation_batches(split: Split, batch_size: int, strategy: Strategy) -> Eva
       step, replica = k // local % steps, first_replica + k % local
       position = step * whole + replica * part + tf.range(part, dtype=tf.int64)
       batch = {word: tf.gather(array, tf.minimum(position, split.size - 1)) for word, array in arrays.items()}
-      return batch | {MASK: tf.cast(position < split.size, tf.float32)}
+      return batch | {MASK: tf.cast(position < split.size, tf.float32), INDEX: position}
 
     return tf.data.Dataset.counter().map(batch_at, num_parallel_calls=PARALLEL, deterministic=True)
 
   def from_files(first_replica: int) -> tf.data.Dataset:
     real = split.examples().map(lambda batch: batch | {MASK: 1.0})
     padding = real.take(1).map(lambda batch: batch | {MASK: 0.0}).repeat(steps * whole - split.size)
-    batches = real.concatenate(padding).batch(part, drop_remainder=True).enumerate()
+    numbered = real.concatenate(padding).enumerate().map(lambda position, batch: batch | {INDEX: position})
+    batches = numbered.batch(part, drop_remainder=True).enumerate()
     ours = batches.filter(lambda i, _: (i % strategy.replicas >= first_replica)
                           & (i % strategy.replicas < first_replica + local))
     return ours.map(lambda _, batch: batch).repeat()
 
-  return Evaluation(_distribute(from_memory if split.in_memory else from_files, strategy), steps, split.size)
+  return Evaluation(distribute(from_memory if split.in_memory else from_files, strategy), steps, split.size)
 
 
-def _distribute(make: Callable[[int], tf.data.Dataset], strategy: Strategy) -> Any:
+def distribute(make: Callable[[int], tf.data.Dataset], strategy: Strategy) -> Any:
   """Returns an iterator of batches; `make(first replica of this worker)` gives those of its replicas in turn.
 
   On GPUs and TPUs the strategy copies ahead to each device. That goes through one more, autotuned dataset a device, so

@@ -1,5 +1,6 @@
 """Random numbers that depend only on (seed, epoch, example), so that no order, batch size or restart changes them."""
 
+import numpy as np
 import tensorflow as tf
 
 _GAMMA = 0x9E3779B97F4A7C15
@@ -25,21 +26,44 @@ def splitmix64(x: tf.Tensor) -> tf.Tensor:
   return _mix(x + tf.constant(_GAMMA, tf.uint64))
 
 
-def uniform(seed: int, epoch: tf.Tensor, example: tf.Tensor, draw: int) -> tf.Tensor:
+def uniform(seed: int, epoch: tf.Tensor, example: tf.Tensor, draw: int | tf.Tensor) -> tf.Tensor:
   """Returns one number in [0, 1) for each example.
 
   Args:
     seed: the run's seed.
     epoch: scalar int64.
     example: int64 [B], the examples' indices in the split.
-    draw: which of an example's random numbers; each use takes its own.
+    draw: which of an example's random numbers; each use takes its own. Of shape [D] it gives all of these, if `example`
+      is [B, 1].
 
   Returns:
-    float32 [B].
+    float32, of the common shape of `example` and `draw`.
   """
-  state = splitmix64(tf.cast(epoch, tf.uint64) + tf.constant(seed * 1000 + draw, tf.uint64) * tf.constant(_GAMMA, tf.uint64))
+  stream = tf.constant(seed * 1000, tf.uint64) + tf.cast(draw, tf.uint64)
+  state = splitmix64(tf.cast(epoch, tf.uint64) + stream * tf.constant(_GAMMA, tf.uint64))
   bits = splitmix64(splitmix64(tf.cast(example, tf.uint64)) ^ state)
   return tf.cast(tf.bitwise.right_shift(bits, tf.constant(40, tf.uint64)), tf.float32) * 2.0**-24
+
+
+def normal(seed: int, epoch: tf.Tensor, example: tf.Tensor, size: int) -> tf.Tensor:
+  """Returns standard normal numbers for each example.
+
+  Args:
+    seed: the run's seed.
+    epoch: scalar int64, or the step, where an example is a row of its batch.
+    example: int64 [B].
+    size: how many, at most 250 (the draws 500 to 999 of an example).
+
+  Returns:
+    float32 [B, size].
+
+  Source: Box & Muller 1958, "A note on the generation of random normal deviates".
+  """
+  if size > 250:
+    raise ValueError(f"an example has 250 normal numbers, not {size}")
+  rows = example[:, tf.newaxis]
+  radius = tf.sqrt(-2.0 * tf.math.log(1.0 - uniform(seed, epoch, rows, tf.range(500, 500 + size))))
+  return radius * tf.cos(2.0 * np.pi * uniform(seed, epoch, rows, tf.range(750, 750 + size)))
 
 
 def shuffled_indices(positions: tf.Tensor, size: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:

@@ -4,19 +4,19 @@ import keras
 from keras import layers
 
 
-def build(input_shape: tuple[int, ...], num_classes: int, width: int = 800, depth: int = 1,
+def build(input_shape: tuple[int, ...], num_outputs: int, width: int = 800, depth: int = 1,
           dropout: float = 0.0) -> keras.Model:
   """Returns a multilayer perceptron with `depth` equal hidden layers.
 
   Args:
     input_shape: of one example, e.g. (H, W, C); it is flattened.
-    num_classes: number of classes.
+    num_outputs: number of classes, values or actions.
     width: units of each hidden layer; Simard et al. use 800.
     depth: number of hidden layers, at least 1; Simard et al. use 1.
     dropout: share of the units dropped after each hidden layer.
 
   Returns:
-    [B, *input_shape] -> logits [B, num_classes].
+    [B, *input_shape] -> logits or values [B, num_outputs].
 
   Source: Simard, Steinkraus & Platt 2003, section 4 ("2 layer MLP": one hidden and one output layer).
   """
@@ -26,5 +26,5 @@ def build(input_shape: tuple[int, ...], num_classes: int, width: int = 800, dept
     x = layers.Dense(width, activation="relu", name=f"hidden{i}")(x)  # [B, width]
     if dropout:
       x = layers.Dropout(dropout, name=f"drop{i}")(x)
-  x = layers.Dense(num_classes, dtype="float32", name="output")(x)  # [B, num_classes]
+  x = layers.Dense(num_outputs, dtype="float32", name="output")(x)  # [B, num_outputs]
   return keras.Model(inputs, x, name="mlp")

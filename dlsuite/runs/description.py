@@ -14,8 +14,8 @@ from dlsuite.training.loop import Plan
 
 def flops(network: keras.Model) -> int:
   """Returns the floating-point operations of one example's forward pass (a multiply-add counts as 2)."""
-  spec = tf.TensorSpec((1, *network.input_shape[1:]), network.inputs[0].dtype)
-  graph = tf.function(lambda x: network(x, training=False)).get_concrete_function(spec).graph
+  specs = [tf.TensorSpec([d or 1 for d in x.shape], x.dtype) for x in network.inputs]
+  graph = tf.function(lambda *x: network(list(x) if len(x) > 1 else x[0], training=False)).get_concrete_function(*specs).graph
   options = (tf.compat.v1.profiler.ProfileOptionBuilder(tf.compat.v1.profiler.ProfileOptionBuilder.float_operation())
              .with_empty_output().build())
   return int(tf.compat.v1.profiler.profile(graph, options=options).total_float_ops)
@@ -42,14 +42,18 @@ def _size(count: float) -> str:
   return f"{count:.4g} GiB"
 
 
+def _shape(output: Any) -> str:
+  return ", ".join(" x ".join(str(d) for d in tensor.shape[1:]) or "scalar" for tensor in tf.nest.flatten(output))
+
+
 def describe(task: Any, config: ConfigDict, strategy: Strategy, console: Console) -> None:
   """Prints layers with shapes and parameters, FLOPs an example, memory, steps and data splits."""
-  info = task.builder.info
-  prepared = bool(info.splits)
-  plan = Plan.of(config, task.steps_per_epoch) if prepared else Plan(1, 0, 1, 1, 0, 1)
+  steps_per_epoch = task.steps_per_epoch
+  known = bool(steps_per_epoch) or not config.data.get("name")
+  plan = Plan.of(config, steps_per_epoch) if known else Plan(1, 0, 1, 1, 0, 1)
   task.build(plan.total, plan.warmup)
   for name, network in task.networks.items():
-    rows = [[layer.name, type(layer).__name__, " x ".join(str(d) for d in layer.output.shape[1:]) or "scalar",
+    rows = [[layer.name, type(layer).__name__, _shape(layer.output),
              f"{layer.count_params():,}"] for layer in network.layers]
     rows.append(["total", "", "", f"{network.count_params():,}"])
     console.table(f"{config.name}: {name}", ["layer", "kind", "output (an example)", "parameters"], rows)
@@ -62,11 +66,11 @@ def describe(task: Any, config: ConfigDict, strategy: Strategy, console: Console
   activations = sum(_activations(network, compute_bytes) for network in task.networks.values()) * part
   console.show(f"  memory a replica: weights {_size(_bytes(weights))}, optimizer {_size(_bytes(optimizer))}, "
                f"activations {_size(activations)} for {part} examples")
-  console.table(f"data: {info.full_name}", ["split", "reads", "examples"],
-                [[key, config.data[key] or "-", _examples(task, config.data[key])] for key in ("train", "valid", "test")])
-  if prepared:
-    console.show(f"  {plan.steps_per_epoch:,} steps an epoch of batch {config.data.batch_size}; {plan.total:,} steps in all, "
-                 f"evaluated every {plan.evaluate:,}")
+  data, splits = task.describe_data()
+  console.table(f"data: {data}", ["split", "reads", "examples"], splits)
+  if known:
+    epochs = f"{steps_per_epoch:,} steps an epoch of batch {config.data.batch_size}; " if steps_per_epoch else ""
+    console.show(f"  {epochs}{plan.total:,} steps in all, evaluated every {plan.evaluate:,}")
   else:
     console.show("  the set is not prepared on this machine: training will fetch it, and the steps are then known")
   reference = config.reference
@@ -75,9 +79,3 @@ def describe(task: Any, config: ConfigDict, strategy: Strategy, console: Console
                  f"{reference.protocol})")
   console.show(f"  would run on {strategy.description}, {strategy.precision(config)}{', jit' if strategy.jit(config) else ''}")
 
-
-def _examples(task: Any, split: str) -> str:
-  splits = task.builder.info.splits
-  if not split:
-    return "-"
-  return f"{splits[split].num_examples:,}" if splits else "not prepared"

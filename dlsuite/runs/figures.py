@@ -2,11 +2,13 @@
 
 import contextlib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import matplotlib
+import numpy as np
 from ml_collections import ConfigDict
+from PIL import Image
 
 from dlsuite.errors import WorkdirError
 
@@ -36,32 +38,103 @@ def figure(path: pathlib.Path, rows: int = 1, columns: int = 1, size: tuple[floa
       plt.close(fig)
 
 
-def learning_curves(rows: list[dict[str, Any]], config: ConfigDict, selected_step: int, path: pathlib.Path) -> None:
-  """Draws the loss and the reference's metric over the epochs, training and validation, and the published value.
+def picture(fig: Any) -> np.ndarray:
+  """Returns a figure as pixels, uint8 [H, W, 3]."""
+  fig.canvas.draw()
+  return np.asarray(fig.canvas.buffer_rgba())[..., :3].copy()
+
+
+@contextlib.contextmanager
+def drawing(size: tuple[float, float] = (4, 4)) -> Iterator[tuple[Any, Any]]:
+  """Yields (figure, axes) in the same style without writing a file."""
+  with plt.rc_context(_STYLE):
+    fig, axes = plt.subplots(figsize=size, layout="constrained")
+    try:
+      yield fig, axes
+    finally:
+      plt.close(fig)
+
+
+def tiles(images: np.ndarray, columns: int, gap: int = 1, scale: int = 1) -> np.ndarray:
+  """Returns images side by side on white.
+
+  Args:
+    images: float [N, H, W, C] in [0, 1] (0 is drawn white where C is 1), C 1 or 3.
+    columns: images in a row.
+    gap: pixels between two images.
+    scale: pixels a side of an image's pixel.
+
+  Returns:
+    uint8 [rows, width, 3].
+  """
+  pixels = np.clip(np.round(255 * images), 0, 255).astype(np.uint8)
+  pixels = (255 - pixels if images.shape[-1] == 1 else pixels).repeat(scale, 1).repeat(scale, 2)
+  count, height, width = pixels.shape[:3]
+  rows = -(-count // columns)
+  canvas = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 200, np.uint8)
+  for i, image in enumerate(pixels):
+    top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
+    canvas[top:top + height, left:left + width] = image
+  return canvas
+
+
+def save_frame(folder: pathlib.Path, step: int, pixels: np.ndarray) -> None:
+  """Writes one picture of a run's film; that of a step is always the same file.
+
+  Raises:
+    WorkdirError: if it cannot be written.
+  """
+  try:
+    folder.mkdir(exist_ok=True)
+    Image.fromarray(pixels).save(folder / f"step_{step:09d}.png")
+  except OSError as e:
+    raise WorkdirError(f"{folder} cannot be written: {e.strerror}") from e
+
+
+def film(pictures: Sequence[np.ndarray | pathlib.Path], path: pathlib.Path, milliseconds: int = 150) -> None:
+  """Writes pictures of one size as a GIF that repeats and rests on the last.
+
+  Raises:
+    WorkdirError: if it cannot be written.
+  """
+  frames = [Image.open(p).convert("RGB") if isinstance(p, pathlib.Path) else Image.fromarray(p) for p in pictures]
+  shades = [frame.quantize(64, dither=Image.Dither.NONE) for frame in frames]
+  try:
+    shades[0].save(path, save_all=True, append_images=shades[1:], loop=0,
+                   duration=[milliseconds] * (len(shades) - 1) + [10 * milliseconds])
+  except OSError as e:
+    raise WorkdirError(f"{path} cannot be written: {e.strerror}") from e
+
+
+def learning_curves(rows: list[dict[str, Any]], config: ConfigDict, metrics: Sequence[str], selected_step: int,
+                    path: pathlib.Path) -> None:
+  """Draws some metrics over the epochs (or steps), training and validation, and the published value of one.
 
   Args:
     rows: of metrics.jsonl.
     config: its `reference` says which metric and value.
+    metrics: names of the metrics; those of which there is no row are left out.
     selected_step: marked as the step whose weights were taken.
     path: of the PNG.
   """
   metric = config.reference.metric
-  names = ["loss"] + ([metric] if metric and metric != "loss" and any(metric in row for row in rows) else [])
+  names = [name for name in metrics if any(name in row for row in rows)]
+  over = "epoch" if all("epoch" in row for row in rows) else "step"
   with figure(path, 1, len(names), (4.6 * len(names) + 1, 4.2)) as (_, axes):
     for name, axis in zip(names, axes if len(names) > 1 else [axes], strict=True):
       for split, colour, style in (("train", BLUE, "-"), ("valid", ORANGE, "o-")):
-        points = [(row["epoch"], row[name]) for row in rows if row["split"] == split and name in row]
+        points = [(row[over], row[name]) for row in rows if row["split"] == split and name in row]
         if points:
           axis.plot(*zip(*points, strict=True), style, color=colour, label=split, markersize=3, linewidth=1.3)
       chosen = next((r for r in rows if r["step"] == selected_step and r["split"] == "valid" and name in r), None)
       if chosen:
-        axis.plot(chosen["epoch"], chosen[name], "*", color=GREEN, markersize=13, label="weights taken", zorder=5)
+        axis.plot(chosen[over], chosen[name], "*", color=GREEN, markersize=13, label="weights taken", zorder=5)
       if name == metric and config.reference.value is not None:
         axis.axhline(config.reference.value, color=GREY, linestyle="--", linewidth=1,
                      label=f"published (test): {config.reference.value:g} {config.reference.unit}")
       values = [row[name] for row in rows if name in row]
-      if values and min(values) > 0 and max(values) / min(values) > 30:
+      if min(values) > 0 and max(values) / min(values) > 30:
         axis.set_yscale("log")
       unit = config.reference.unit if name == metric else "nats" if name == "loss" else ""
-      axis.set(xlabel="epoch", ylabel=f"{name} ({unit})" if unit else name, title=f"{config.name}: {name}")
+      axis.set(xlabel=over, ylabel=f"{name} ({unit})" if unit else name, title=f"{config.name}: {name}")
       axis.legend()

@@ -1,11 +1,40 @@
 """`--init_from`: starts from another run's weights and says what matched, what did not, and why."""
 
 import pathlib
+from collections.abc import Callable, Mapping
 
-from dlsuite.errors import WorkdirError
+from ml_collections import ConfigDict
+
+from dlsuite.errors import ConfigError, WorkdirError
 from dlsuite.runs.console import Console
+from dlsuite.strategy import Strategy
 from dlsuite.tasks.base import Task
 from dlsuite.training.checkpoints import Folder
+
+
+def check_stages(stages: Mapping[str, ConfigDict], strategy: Strategy, task_of: Callable[..., Task]) -> None:
+  """Raises ConfigError if a stage cannot start from the weights of the one that it names.
+
+  Weights are passed on by their path; those that both stages have must agree in shape. Networks are built to see that,
+  nothing is trained or written.
+  """
+  shapes: dict[str, dict[str, tuple[int, ...]]] = {}
+  for name, config in stages.items():
+    task = task_of(config, strategy, prepare=False)
+    task.build(1, 0)
+    ours = shapes[name] = {v.path: tuple(v.shape) for group in task.weights().values() for v in group}
+    source = config.init_from.removeprefix("stage:")
+    if source == config.init_from:
+      continue
+    theirs = shapes[source]
+    shared = [path for path in ours if path in theirs]
+    if not shared:
+      raise ConfigError(f"{name}.init_from={config.init_from!r}: the stages have no weight in common; {source} has "
+                        f"{', '.join(list(theirs)[:4])}, {name} has {', '.join(list(ours)[:4])}")
+    for path in shared:
+      if ours[path] != theirs[path]:
+        raise ConfigError(f"{name}.init_from={config.init_from!r}: {path} has shape {theirs[path]} in stage {source}, "
+                          f"{ours[path]} in stage {name}: give both stages the same model sizes")
 
 
 def init_from(run: str, task: Task, console: Console) -> None:

@@ -41,7 +41,7 @@ _LOCK = ".lock"
 
 def _is_ours(path: pathlib.Path) -> bool:
   """Returns whether `Record.open` may have made this before a kill kept it from writing config.json."""
-  return path.name in ("checkpoints", "figures", "log.txt", _LOCK) or path.name.endswith(".part")
+  return path.name in ("checkpoints", "figures", "frames", "log.txt", _LOCK) or path.name.endswith(".part")
 
 
 class Record:
@@ -65,6 +65,11 @@ class Record:
   def checkpoints(self) -> pathlib.Path:
     """The folder of the checkpoints."""
     return self.folder / "checkpoints"
+
+  @property
+  def frames(self) -> pathlib.Path:
+    """The folder of the film's pictures, one an evaluation."""
+    return self.folder / "frames"
 
   @property
   def figures(self) -> pathlib.Path:

@@ -1,6 +1,5 @@
 """Images into classes: softmax cross-entropy, with label smoothing, class weights and a rubbish class where asked for."""
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -9,34 +8,33 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from dlsuite.data import augment, pipeline, sources
-from dlsuite.errors import ConfigError, first_line
-from dlsuite.tasks.supervised import Supervised
+from dlsuite.data import augment, sources
+from dlsuite.errors import ConfigError
+from dlsuite.tasks.images import Images
 from dlsuite.training.learner import Batch
 
+# What this task adds to a config, with what is allowed (`checks.DEMANDS`).
+OPTIONS = {
+  "data.mean": ((0.0,), None), "data.std": ((1.0,), "above 0 and finite"),  # a value per channel, of pixels scaled to [0, 1]
+  "data.augment.pad_crop": (0, "0 or more and finite"),  # pixels
+  "data.augment.flip": (False, None),
+  "loss.label_smoothing": (0.0, "at least 0 and below 1"),
+  "loss.class_weights": ((), "0 or more and finite"),
+  "loss.rubbish": (None, None),
+}
+GIVES = ("input_shape", "num_outputs")  # to the model's `build`
 
-class Classification(Supervised):
+
+class Classification(Images):
   """One image [B, H, W, C] uint8 and one label [B] an example; the network gives logits [B, classes]."""
 
   metrics = ("loss", "accuracy", "error")
+  network = "classifier"
 
   @property
   def num_classes(self) -> int:
     """Number of classes of the label feature."""
     return int(sources.feature(self.builder, self.config.data.features, "label", tfds.features.ClassLabel).num_classes)
-
-  @property
-  def input_shape(self) -> tuple[int, ...]:
-    """Shape of one image as the network sees it, (H, W, C).
-
-    Raises:
-      ConfigError: if the set's images differ in size and `data.resize` is 0.
-    """
-    sources.feature(self.builder, self.config.data.features, "image", tfds.features.Image)
-    shape = pipeline.feature_shape(self.builder, self.config, "image")
-    if None in shape:
-      raise ConfigError(f"data.resize=0 but the images of {self.builder.name} differ in size: give pixels a side, e.g. 224")
-    return tuple(int(d) for d in shape if d is not None)
 
   def build_networks(self) -> dict[str, keras.Model]:
     """Returns the classifier that `model.name` names."""
@@ -45,15 +43,7 @@ class Classification(Supervised):
       raise ConfigError(f"data.mean has {len(self.config.data.mean)} values but the images have {channels} channel(s)")
     if weights and len(weights) != self.num_classes:
       raise ConfigError(f"loss.class_weights has {len(weights)} values but {self.builder.name} has {self.num_classes} classes")
-    arguments = {key: value for key, value in self.config.model.items() if key != "name"}
-    build = importlib.import_module(f"dlsuite.models.{self.config.model.name}").build
-    shape, classes = self.input_shape, self.num_classes
-    try:
-      return {"classifier": build(input_shape=shape, num_classes=classes, **arguments)}
-    except ValueError as e:
-      given = ", ".join(f"model.{key}={value!r}" for key, value in arguments.items())
-      raise ConfigError(f"model.name={self.config.model.name!r} cannot be built for images {shape} (data.resize="
-                        f"{self.config.data.resize}) and {classes} classes with {given or 'defaults'}: {first_line(e)}") from e
+    return self.build_model(input_shape=self.input_shape, num_outputs=self.num_classes)
 
   def augment(self, batch: Batch, uniform: Callable[[int], tf.Tensor]) -> Batch:  # type: ignore[override]
     """Augments the images of a training batch in the input pipeline."""

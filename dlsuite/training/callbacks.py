@@ -21,8 +21,24 @@ _PLAIN = (bool, int, float, str, type(None))
 _NOT_STATE = frozenset({"params", "_model", "model", "min_delta"})
 
 
-def build(config: ConfigDict, folder: pathlib.Path, own: list[keras.callbacks.Callback], active: bool = True
-          ) -> list[keras.callbacks.Callback]:
+class _Together(keras.Model):
+  """Several networks as the one model that Keras's callbacks look at."""
+
+  def __init__(self, networks: dict[str, keras.Model]) -> None:
+    super().__init__()
+    self.parts = list(networks.values())
+    self.built = True
+
+
+def model_for(networks: dict[str, keras.Model], optimizer: keras.optimizers.Optimizer) -> keras.Model:
+  """Returns the model that callbacks see: it has all networks' weights, and the first optimizer."""
+  model = next(iter(networks.values())) if len(networks) == 1 else _Together(networks)
+  model.optimizer = optimizer
+  return model
+
+
+def build(config: ConfigDict, folder: pathlib.Path, own: list[keras.callbacks.Callback], active: bool = True,
+          optimizers: int = 1) -> list[keras.callbacks.Callback]:
   """Returns the callbacks that the config asks for, then the caller's own.
 
   Args:
@@ -30,6 +46,7 @@ def build(config: ConfigDict, folder: pathlib.Path, own: list[keras.callbacks.Ca
     folder: where the logging callbacks write.
     own: the caller's.
     active: whether this process writes files; what decides about training runs on every worker.
+    optimizers: how many the task has.
 
   Raises:
     ConfigError: if a custom callback cannot be found or refuses its arguments.
@@ -48,6 +65,9 @@ def build(config: ConfigDict, folder: pathlib.Path, own: list[keras.callbacks.Ca
     if isinstance(callback, _SETS_RATE) and schedules.is_scheduled(config.optimizer):
       raise ConfigError(f"callbacks.custom.{key}: {type(callback).__name__} sets the learning rate, which a schedule sets "
                         "already: take optimizer.schedule.name='constant' and no optimizer.warmup_*")
+    if isinstance(callback, _SETS_RATE) and optimizers > 1:
+      raise ConfigError(f"callbacks.custom.{key}: {type(callback).__name__} sets the learning rate of one optimizer, but "
+                        f"task={config.task!r} has {optimizers}: take optimizer.schedule")
     found.append(callback)
   return found + own
 

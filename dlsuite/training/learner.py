@@ -1,6 +1,5 @@
 """One optimizer and the variables it trains: forward, backward, reduce, clip, apply, average."""
 
-import contextlib
 import functools
 from collections.abc import Callable, Sequence
 
@@ -12,8 +11,8 @@ from dlsuite.strategy import Strategy
 from dlsuite.training import gradients, optimizers
 
 Batch = dict[str, tf.Tensor]
-# Returns the per-example losses [b] and the per-example metrics {name: [b]}, loss among them.
-LossFunction = Callable[[Batch], tuple[tf.Tensor, dict[str, tf.Tensor]]]
+# Returns the per-example losses [b], the per-example metrics {name: [b]}, and what else the task wants back {name: [b, ...]}.
+LossFunction = Callable[[Batch], tuple[tf.Tensor, dict[str, tf.Tensor], dict[str, tf.Tensor]]]
 
 _SCALE_GROWTH_STEPS = 2000
 _FIRST_SCALE = 2.0**15
@@ -26,20 +25,23 @@ class Learner:
   Made inside the strategy's scope. `update` runs in replica context.
 
   Args:
-    networks: whose trainable variables are learnt; all their random layers draw from this learner's seeds.
+    networks: whose trainable variables are learnt.
     config: the whole config; the sections `optimizer`, `train` and `data` are read.
     strategy: the process's strategy.
     total_steps: length of the run, for the schedule.
     warmup_steps: of the learning rate.
+    beside: networks that take part in the loss without being learnt here; they are computed as in training, but nothing
+      of them changes.
+    index: of the learner among those of its task, so that each draws its own random numbers.
   """
 
   def __init__(self, networks: Sequence[keras.Model], config: ConfigDict, strategy: Strategy, total_steps: int,
-               warmup_steps: int) -> None:
-    self.networks = tuple(networks)
+               warmup_steps: int, beside: Sequence[keras.Model] = (), index: int = 0) -> None:
+    self.networks, self._index = tuple(networks), index
     self._config, self._strategy = config, strategy
     self.trainable = [v for network in networks for v in network.trainable_variables]
-    weights = {id(v) for network in networks for v in network.weights}
-    self._seeds = [v for network in networks for v in network.variables if id(v) not in weights]
+    weights = {id(v) for network in (*networks, *beside) for v in network.weights}
+    self._seeds = [v for network in (*networks, *beside) for v in network.variables if id(v) not in weights]
     self._statistics = [v for network in networks for v in network.non_trainable_variables if id(v) in weights]
     self.optimizer = optimizers.build(config.optimizer, self.trainable, total_steps, warmup_steps)
     self.averages = self._copies() if config.optimizer.ema else []
@@ -66,28 +68,25 @@ class Learner:
       for average, variable in zip(self.averages, self.trainable, strict=True):
         average.assign(variable.numpy())
 
-  def averaged(self) -> contextlib.AbstractContextManager:
-    """Returns a scope in which the networks compute with the averaged weights, if the config asks for averages."""
-    if not self.averages:
-      return contextlib.nullcontext()
-    return keras.StatelessScope([(v, a.value) for v, a in zip(self.trainable, self.averages, strict=True)])
-
-  def update(self, loss_function: LossFunction, batch: Batch, step: tf.Tensor) -> dict[str, tf.Tensor]:
+  def update(self, loss_function: LossFunction, batch: Batch, step: tf.Tensor
+             ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
     """Makes one step on this replica's part of the batch, in replica context.
 
     Args:
-      loss_function: per-example losses and metrics of a batch.
+      loss_function: per-example losses, metrics and outputs of a batch.
       batch: {word: [B/R, ...]}.
       step: int64 scalar, from which the seeds of dropout and the like are derived.
 
     Returns:
-      {metric: float32 scalar}, sums over this replica's examples.
+      {metric: float32 scalar}, sums over this replica's examples; and {output: [B/R, ...]}.
     """
     context = tf.distribute.get_replica_context()
     seed = tf.random.experimental.stateless_fold_in(
       tf.stack([tf.constant(self._config.seed, tf.int64), step]), tf.cast(context.replica_id_in_sync_group, tf.int64))
+    if self._index:
+      seed = tf.random.experimental.stateless_fold_in(seed, tf.constant(self._index, tf.int64))
     scale = self._scaling[0] if self._scaling else tf.constant(1.0)
-    grads, statistics, sums = self._forward_backward(loss_function, batch, seed, tf.convert_to_tensor(scale))
+    grads, statistics, sums, outputs = self._forward_backward(loss_function, batch, seed, tf.convert_to_tensor(scale))
     grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
     if self._scaling:
       grads = [tf.math.divide_no_nan(g, scale) for g in map(tf.convert_to_tensor, grads)]
@@ -98,11 +97,11 @@ class Learner:
     finite = gradients.all_finite(grads) if self._scaling else tf.constant(True)
     grads = gradients.clip(grads, self._config.optimizer.clip)
     context.merge_call(functools.partial(self._apply, changed=changed), args=(grads, statistics, finite))
-    return sums
+    return sums, outputs
 
   def _gradients(self, loss_function: LossFunction, batch: Batch, seed: tf.Tensor, scale: tf.Tensor
-                 ) -> tuple[list, list[tf.Tensor | None], dict[str, tf.Tensor]]:
-    """Returns this replica's gradients of (sum of losses / global batch), new statistics, and summed metrics.
+                 ) -> tuple[list, list[tf.Tensor | None], dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+    """Returns this replica's gradients of (sum of losses / global batch), new statistics, summed metrics, and outputs.
 
     A statistic that the forward pass leaves alone, such as a frozen weight, is None.
     """
@@ -110,6 +109,7 @@ class Learner:
     statistics = list(self._statistics)
     totals: list = []
     sums: dict[str, tf.Tensor] = {}
+    pieces: dict[str, list[tf.Tensor]] = {}
     current: list[tf.Tensor | None] = [None for _ in statistics]
     for part in range(parts):
       piece = {word: _slice(value, part, parts) for word, value in batch.items()}
@@ -118,7 +118,7 @@ class Learner:
       mapping += [(v, value) for v, value in zip(statistics, current, strict=True) if value is not None]
       with tf.GradientTape() as tape:
         with keras.StatelessScope(mapping) as scope:
-          losses, metrics = loss_function(piece)
+          losses, metrics, outputs = loss_function(piece)
         loss = tf.reduce_sum(tf.cast(losses, tf.float32)) / self._config.data.batch_size + self._penalty(parts)
         loss = loss * scale
       grads = tape.gradient(loss, [v.value for v in self.trainable], unconnected_gradients=tf.UnconnectedGradients.ZERO)
@@ -127,7 +127,9 @@ class Learner:
       for name, values in metrics.items():
         value = tf.reduce_sum(tf.cast(values, tf.float32))
         sums[name] = sums[name] + value if name in sums else value
-    return totals, current, sums
+      for name, values in outputs.items():
+        pieces.setdefault(name, []).append(tf.stop_gradient(values))
+    return totals, current, sums, {name: tf.concat(parts, 0) for name, parts in pieces.items()}
 
   def _penalty(self, parts: int) -> tf.Tensor:
     """Returns L1 and L2 of the kernels, shared out so that the sum over replicas and parts counts it once."""

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import time
-from typing import Any
 
 import keras
 import numpy as np
@@ -11,7 +10,9 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from dlsuite import config as config_lib
-from dlsuite.errors import DivergedError, Stopped
+from dlsuite.data.feed import Feed
+from dlsuite.errors import ConfigError, DivergedError, Stopped, WorkdirError
+from dlsuite.runs import figures
 from dlsuite.runs.console import Console, duration_text
 from dlsuite.runs.record import Record
 from dlsuite.strategy import Strategy
@@ -22,6 +23,7 @@ from dlsuite.training.signals import StopSignal
 
 _CALL_SECONDS = 0.5  # aimed at for one call of the compiled loop
 _ROWS_BETWEEN_EVALUATIONS = 100
+_FEED = "feed/"  # before the names of the feed's arrays in a checkpoint
 _WORKERS_STEPS_PER_CALL = 10  # several workers must make the same calls: nothing is tuned by their clocks
 
 
@@ -35,7 +37,8 @@ class Plan:
     evaluate: between evaluations.
     log: between training rows.
     checkpoint: between checkpoints, or 0 for by time only.
-    steps_per_epoch: one pass over the training split.
+    steps_per_epoch: one pass over the training split; 0 where there is none.
+    validates: whether there is anything to validate on.
   """
 
   total: int
@@ -44,15 +47,26 @@ class Plan:
   log: int
   checkpoint: int
   steps_per_epoch: int
+  validates: bool = True
 
   @classmethod
   def of(cls, config: ConfigDict, steps_per_epoch: int) -> "Plan":
-    """Works the durations of a config out in steps."""
+    """Works the durations of a config out in steps.
+
+    Raises:
+      ConfigError: if one is given in epochs though there are none.
+    """
+    for keys in config_lib.DURATIONS.values():
+      for key in keys:
+        if key.endswith("epochs") and config_lib.get(config, key) is not None and not steps_per_epoch:
+          raise ConfigError(f"{key}={config_lib.get(config, key):g}: task={config.task!r} has no epochs; give "
+                            f"{key.replace('epochs', 'steps')}")
     total = config_lib.steps_of(config, "train", steps_per_epoch)
     evaluate = min(total, config_lib.steps_of(config, "evaluate", steps_per_epoch))
     log = config.train.log_every_steps or max(1, evaluate // _ROWS_BETWEEN_EVALUATIONS, min(50, evaluate))
     warmup = config_lib.steps_of(config, "warmup", steps_per_epoch)
-    return cls(total, warmup, evaluate, log, config.checkpoint.every_steps or 0, steps_per_epoch)
+    return cls(total, warmup, evaluate, log, config.checkpoint.every_steps or 0, steps_per_epoch,
+               bool(config.data.get("valid", True)))
 
   def next_stop(self, step: int) -> int:
     """Returns the first step after `step` at which the host has something to do."""
@@ -77,21 +91,20 @@ class Loop:
     self._task, self._config, self._strategy, self._plan = task, config, strategy, plan
     self._record, self._console = record, console
     self.folder = checkpoints.Folder(record.checkpoints, config.checkpoint.keep, record.fingerprint, record.active)
-    self._network = next(iter(task.networks.values()))
-    self._optimizer = next(iter(task.learners.values())).optimizer
-    self._network.optimizer = self._optimizer
-    self._callbacks = callback_lib.build(config, record.folder, callbacks or [], record.active)
-    self._evaluate = steps.evaluate_pass(task, strategy)
+    self._optimizers = {name: learner.optimizer for name, learner in task.learners.items()}
+    self._network = callback_lib.model_for(task.networks, next(iter(self._optimizers.values())))
+    self._callbacks = callback_lib.build(config, record.folder, callbacks or [], record.active, len(self._optimizers))
+    self._feed: Feed | None = None
     self.step = 0
     self._evaluations = 0
     self._stopped = False
     self._sums = np.zeros(len(task.metrics), np.float32)
     self._rows_from = 0  # the step after which the sums began
     monitor = config.checkpoint.monitor
-    higher = (selection.is_higher_better("checkpoint.monitor", monitor, config.checkpoint.mode, task.metrics)
+    higher = (selection.is_higher_better("checkpoint.monitor", monitor, config.checkpoint.mode, task.reported)
               if config.checkpoint.select == "best" else False)
     if config.early_stopping.patience:
-      selection.is_higher_better("early_stopping.monitor", config.early_stopping.monitor, "auto", task.metrics)
+      selection.is_higher_better("early_stopping.monitor", config.early_stopping.monitor, "auto", task.reported)
     self.best = selection.Best(higher)
     self._saved_at, self._saved_step = time.monotonic(), -1
     self._steps_per_call = 1
@@ -116,18 +129,24 @@ class Loop:
       "paths": paths, "callbacks": plain, "evaluations": self._evaluations, "stopped": self._stopped,
       "sums": [float(s) for s in self._sums], "rows_from": self._rows_from,
       "best": {"value": self.best.value, "step": self.best.step}, "train_seconds": self._train_seconds,
+      "data": self._task.data_identity,
     }
-    self.folder.save_state(self.step, {**arrays, **callback_arrays}, meta, self.best.step)
+    of_feed = {f"{_FEED}{name}": value for name, value in (self._feed.state() if self._feed else {}).items()}
+    self.folder.save_state(self.step, {**arrays, **callback_arrays, **of_feed}, meta, self.best.step)
     self._saved_at, self._saved_step = time.monotonic(), self.step
 
   def _check_finite(self, arrays: checkpoints.Arrays) -> None:
     for name, value in arrays.items():
       if name.startswith("network.") and not np.isfinite(value).all():
-        raise self._diverged(self.step, "a weight")
+        network = name.split("/")[0].removeprefix("network.")
+        raise self._diverged(self.step, f"a weight of the {network}" if len(self._task.networks) > 1 else "a weight")
 
   def _restore(self, state: checkpoints.Checkpoint) -> None:
-    checkpoints.assign(self._task.variables(), state)
     meta = state.meta
+    if meta.get("data", "") != self._task.data_identity:
+      raise WorkdirError(f"{state.path}: was trained on {meta.get('data')}, here the data are {self._task.data_identity}; "
+                         "give another --workdir")
+    checkpoints.assign(self._task.variables(), state)
     self.step, self._evaluations, self._stopped = state.step, meta["evaluations"], meta["stopped"]
     self._sums, self._rows_from = np.array(meta["sums"], np.float32), meta["rows_from"]
     self.best.value, self.best.step = meta["best"]["value"], meta["best"]["step"]
@@ -135,10 +154,13 @@ class Loop:
     self._saved_step = state.step
 
   def _diverged(self, step: int, what: str) -> DivergedError:
+    return self._lost(step, f"{what} became NaN or infinite")
+
+  def _lost(self, step: int, what: str) -> DivergedError:
     good = self.folder.latest_state()
     where = f"last good checkpoint: {good.path}" if good else "no checkpoint was written before it"
-    rate = optimizers.learning_rate(self._optimizer, step - 1)
-    return DivergedError(f"{what} became NaN or infinite at step {step} (learning rate {rate:.3g}); {where}")
+    rate = optimizers.learning_rate(next(iter(self._optimizers.values())), step - 1)
+    return DivergedError(f"{what} at step {step} (learning rate {rate:.3g}); {where}")
 
   # -- the run
 
@@ -160,13 +182,15 @@ class Loop:
     if self._done:
       return
     run_steps = steps.train_steps(self._task, self._strategy)
+    feed = self._feed = self._task.feed(self.step)
+    if state is not None:
+      feed.restore({name.removeprefix(_FEED): value for name, value in state.arrays.items() if name.startswith(_FEED)})
     drive = keras.callbacks.CallbackList(self._callbacks, model=self._network)
     self._network.stop_training = False
     with StopSignal() as signal:
       drive.on_train_begin()
       if state is not None:
         callback_lib.restore(self._callbacks, state.meta["callbacks"], state.arrays)
-      batches = self._task.train_batches(self.step)
       self._clock, self._clock_step = time.monotonic(), self.step
       began = True
       while not self._done:
@@ -174,7 +198,7 @@ class Loop:
           drive.on_epoch_begin(self._evaluations)
           began = False
         drive.on_train_batch_begin(self.step)
-        stop = self._advance(run_steps, batches, bool(signal.name))
+        stop = self._advance(run_steps, feed, bool(signal.name))
         drive.on_train_batch_end(self.step - 1)
         if self._strategy.workers == 1:  # several workers stop by the flag that went round in the call
           stop = bool(signal.name)
@@ -202,19 +226,22 @@ class Loop:
     minutes = self._config.checkpoint.every_minutes
     return bool(every and self.step % every == 0) or bool(minutes and time.monotonic() - self._saved_at >= 60 * minutes)
 
-  def _advance(self, run_steps: steps.RunSteps, batches: Any, stop: bool) -> bool:
+  def _advance(self, run_steps: steps.RunSteps, feed: Feed, stop: bool) -> bool:
     """Makes one call of the compiled loop; returns whether to stop after it."""
-    count = min(self._call_size(), self._plan.next_stop(self.step) - self.step)
+    count = min(self._call_size(), self._plan.next_stop(self.step) - self.step, feed.limit(self.step))
     before = time.monotonic()
-    sums, bad, waited, stops = run_steps(batches, tf.constant(self.step, tf.int64), tf.constant(count, tf.int64),
+    source = feed.source(self.step, count)
+    gathered = time.monotonic() - before
+    sums, bad, waited, stops = run_steps(source, tf.constant(self.step, tf.int64), tf.constant(count, tf.int64),
                                          tf.constant(self._sums), tf.constant(float(stop)))
     self._sums = sums.numpy()
     seconds = time.monotonic() - before
     self.step += count
-    self._waited += float(waited)
+    self._waited += float(waited) + gathered
     self._train_seconds += seconds
     if int(bad) >= 0:
-      raise self._diverged(int(bad) + 1, "the loss")
+      lost = [name for name, value in zip(self._task.metrics, self._sums, strict=True) if not math.isfinite(value)]
+      raise self._diverged(int(bad) + 1, f"the {' and the '.join(lost)}")
     self._calls += 1
     if self._calls > 1:  # the first call compiles: its time says nothing of the rate
       self._steps_per_call = int(np.clip(_CALL_SECONDS * count / max(seconds, 1e-9), 1, 10_000))
@@ -232,15 +259,20 @@ class Loop:
     loss = self._sums[0] / (done * self._config.data.batch_size)
     elapsed = max(time.monotonic() - self._clock, 1e-9)
     self._console.progress(
-      f"step {self.step:,}/{plan.total:,}  epoch {self.step / plan.steps_per_epoch:.1f}  loss {loss:.4f}  "
+      f"step {self.step:,}/{plan.total:,}  {self._epoch_text(1)}{self._task.metrics[0]} {loss:.4f}  "
       f"{rate * self._config.data.batch_size:,.0f} examples/s  waiting for data {100 * min(1.0, self._waited / elapsed):.0f}%  "
       f"ETA {duration_text((plan.total - self.step) / rate)}", force=self.step >= plan.total)
 
+  def _epoch_text(self, digits: int) -> str:
+    epoch = self._plan.steps_per_epoch
+    return f"epoch {self.step / epoch:.{digits}f}  " if epoch else ""
+
   def _row(self, split: str, values: dict[str, float], **more: float) -> None:
-    batch = self._config.data.batch_size
-    self._record.append({"split": split, "step": self.step, "epoch": self.step / self._plan.steps_per_epoch,
-                         "examples": self.step * batch, **values,
-                         "learning_rate": optimizers.learning_rate(self._optimizer, self.step - 1), **more})
+    batch, epoch = self._config.data.batch_size, self._plan.steps_per_epoch
+    rates = {"learning_rate" if i == 0 else f"{name}_learning_rate": optimizers.learning_rate(optimizer, self.step - 1)
+             for i, (name, optimizer) in enumerate(self._optimizers.items())}
+    self._record.append({"split": split, "step": self.step, **({"epoch": self.step / epoch} if epoch else {}),
+                         "examples": self.step * batch, **values, **rates, **more})
 
   def _train_row(self) -> dict[str, float]:
     examples = (self.step - self._rows_from) * self._config.data.batch_size
@@ -248,7 +280,8 @@ class Loop:
       return {}
     now = time.monotonic()
     elapsed = max(now - self._clock, 1e-9)
-    values = {name: float(s) / examples for name, s in zip(self._task.metrics, self._sums, strict=True)}
+    means = {name: float(s) / examples for name, s in zip(self._task.metrics, self._sums, strict=True)}
+    values = self._task.summarize(means) | (self._feed.logs() if self._feed else {})
     since_clock = (self.step - self._clock_step) * self._config.data.batch_size
     self._row("train", values, examples_per_second=since_clock / elapsed, waiting_share=min(1.0, self._waited / elapsed),
               seconds=self._train_seconds)
@@ -256,30 +289,26 @@ class Loop:
     self._clock, self._clock_step = now, self.step
     return values
 
-  def evaluate(self, split: str) -> dict[str, float]:
-    """Returns the metrics' means over each example of `valid` or `test`, once."""
-    evaluation = self._task.evaluation(split)
-    *sums, count = self._evaluate(evaluation.batches, tf.constant(evaluation.steps, tf.int64)).numpy()
-    if int(count) != evaluation.size:
-      raise AssertionError(f"{split}: {count} examples evaluated, the split has {evaluation.size}")
-    return {name: float(s) / float(count) for name, s in zip(self._task.metrics, sums, strict=True)}
-
   def _evaluate_and_select(self) -> dict[str, float]:
-    if not self._config.data.valid:
+    if self._record.active and (picture := self._task.frame()) is not None:
+      figures.save_frame(self._record.frames, self.step, picture)
+    if not self._plan.validates:
       return {}
     began = time.monotonic()
-    values = self.evaluate("valid")
-    rate = self._task.evaluation("valid").size / (time.monotonic() - began)
-    if not all(map(math.isfinite, values.values())):
-      raise self._diverged(self.step, "the validation loss")
+    found = self._task.evaluate("valid")
+    values, rate = found.values, found.count / (time.monotonic() - began)
+    bad = [name for name, value in values.items() if not math.isfinite(value)]
+    if bad:
+      raise self._diverged(self.step, f"the validation {bad[0]}")
+    if fault := self._task.check(values):
+      raise self._lost(self.step, fault)
     self._row("valid", values, examples_per_second=rate)
     logs = {f"val_{name}": value for name, value in values.items()}
     text = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
     chosen = self._config.checkpoint.select == "best" and self.best.improves(logs[self._config.checkpoint.monitor], self.step)
     if chosen:
       self._save_selected(values)
-    self._console.line(f"step {self.step:,}  epoch {self.step / self._plan.steps_per_epoch:.2f}  valid: {text}"
-                       + ("  (best so far)" if chosen else ""))
+    self._console.line(f"step {self.step:,}  {self._epoch_text(2)}valid: {text}" + ("  (best so far)" if chosen else ""))
     self._clock, self._clock_step, self._waited = time.monotonic(), self.step, 0.0
     return logs
 

@@ -1,16 +1,17 @@
 """The compiled inner loops: K training steps a call, and a pass over a split."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from dlsuite.data import feed
 from dlsuite.data.pipeline import own_part
 from dlsuite.strategy import Strategy
 from dlsuite.tasks.base import Task
 
-# (iterator, first step, number of steps, sums so far [M], stop flag) ->
-# (sums [M], first step with a non-finite loss or -1, seconds spent waiting for data, stop flags summed over workers)
+# (source, first step, number of steps, sums so far [M], stop flag) ->
+# (sums [M], first step with a metric that is not finite or -1, seconds spent waiting for data, stop flags summed over workers)
 RunSteps = Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]]
 
 
@@ -22,21 +23,27 @@ def train_steps(task: Task, strategy: Strategy) -> RunSteps:
   """
   metrics = task.metrics
 
-  def replica_step(batch: Any, step: tf.Tensor) -> tf.Tensor:
-    sums = task.train_step(own_part(batch, strategy), step)
+  def replica_step(batch: Any, step: tf.Tensor, stacked: bool) -> tf.Tensor:
+    if stacked:
+      part = {word: feed.rows_of_replica(value, strategy.replicas) for word, value in batch.items()}
+    else:
+      part = own_part(batch, strategy)
+    sums = task.train_step(part, step)
     return _over_replicas(tf.stack([sums[name] for name in metrics]))
 
   @tf.function(reduce_retracing=True)
-  def run(iterator: Any, first: tf.Tensor, count: tf.Tensor, sums: tf.Tensor, stop: tf.Tensor) -> Any:
+  def run(source: feed.Source, first: tf.Tensor, count: tf.Tensor, sums: tf.Tensor, stop: tf.Tensor) -> Any:
+    stacked = feed.is_stacked(source)
+
     def body(i: tf.Tensor, sums: tf.Tensor, bad: tf.Tensor, waited: tf.Tensor) -> tuple:
       with tf.control_dependencies([i]):
         began = tf.timestamp()
-      batch = next(iterator)
+      batch = {word: value[i] for word, value in source.items()} if stacked else next(source)
       with tf.control_dependencies(_local_tensors(strategy, batch)):
         ready = tf.timestamp()
       step = first + i
-      new = _first(strategy, strategy.tf.run(replica_step, args=(batch, step)))
-      bad = tf.where((bad < 0) & ~tf.math.is_finite(new[0]), step, bad)
+      new = _first(strategy, strategy.tf.run(replica_step, args=(batch, step, stacked)))
+      bad = tf.where((bad < 0) & ~tf.reduce_all(tf.math.is_finite(new)), step, bad)
       return i + 1, sums + new, bad, waited + ready - began
 
     zero = tf.zeros([], tf.int64)
@@ -49,12 +56,18 @@ def train_steps(task: Task, strategy: Strategy) -> RunSteps:
   return run
 
 
-def evaluate_pass(task: Task, strategy: Strategy) -> Callable[[Any, tf.Tensor], tf.Tensor]:
-  """Returns the function (iterator, batches) -> sums of every metric and the number of examples, [M + 1]."""
-  names = (*task.metrics, "count")
+def evaluate_pass(evaluate_step: Callable[[Any], dict[str, tf.Tensor]], names: Sequence[str], strategy: Strategy
+                  ) -> Callable[[Any, tf.Tensor], tf.Tensor]:
+  """Returns the function (iterator, batches) -> the sums that `names` name, float32 [N].
+
+  Args:
+    evaluate_step: the sums over one replica's part of a batch.
+    names: of the sums, in the order wanted.
+    strategy: the process's strategy.
+  """
 
   def replica_step(batch: Any) -> tf.Tensor:
-    sums = task.evaluate_step(own_part(batch, strategy))
+    sums = evaluate_step(own_part(batch, strategy))
     return _over_replicas(tf.stack([sums[name] for name in names]))
 
   @tf.function(reduce_retracing=True)

@@ -9,17 +9,17 @@ from dlsuite.layers.convolution import Conv2D
 from dlsuite.layers.shortcut import PaddedShortcut
 
 
-def build(input_shape: tuple[int, ...], num_classes: int, depth: int = 20, width: int = 16) -> keras.Model:
+def build(input_shape: tuple[int, ...], num_outputs: int, depth: int = 20, width: int = 16) -> keras.Model:
   """Returns a residual network of 6n + 2 layers: n blocks at each of three resolutions.
 
   Args:
     input_shape: (H, W, C); the paper's is (32, 32, 3).
-    num_classes: number of classes.
+    num_outputs: number of classes.
     depth: number of weighted layers, 6n + 2: 20, 32, 44, 56 and 110 in the paper.
     width: channels at the first resolution; doubled at each of the two next.
 
   Returns:
-    [B, H, W, C] -> logits [B, num_classes].
+    [B, H, W, C] -> logits [B, num_outputs].
 
   Raises:
     ConfigError: if the depth is not 6n + 2.
@@ -37,7 +37,7 @@ def build(input_shape: tuple[int, ...], num_classes: int, depth: int = 20, width
     for i in range(blocks):
       x = _block(x, width * 2**stage, 2 if stage and not i else 1, f"stage{stage + 1}_block{i + 1}")
   x = layers.GlobalAveragePooling2D(name="pool")(x)  # [B, 64]
-  x = layers.Dense(num_classes, kernel_initializer="he_normal", dtype="float32", name="output")(x)
+  x = layers.Dense(num_outputs, kernel_initializer="he_normal", dtype="float32", name="output")(x)
   return keras.Model(inputs, x, name=f"resnet{depth}")
 
 

@@ -7,30 +7,30 @@ from dlsuite.layers.convolution import Conv2D
 from dlsuite.layers.lenet import C3_TABLE, RadialBasis, ScaledTanh, Subsampling, TableConvolution
 
 
-def build(input_shape: tuple[int, ...], num_classes: int, original: bool = False, width: float = 1.0,
+def build(input_shape: tuple[int, ...], num_outputs: int, original: bool = False, width: float = 1.0,
           dropout: float = 0.0) -> keras.Model:
   """Returns LeNet-5.
 
   Args:
     input_shape: (H, W, C); 28x28 images are padded to the paper's 32x32.
-    num_classes: number of classes; the original needs 10.
+    num_outputs: number of classes; the original needs 10.
     original: the 1998 network instead of the modern reading (ReLU, max-pooling, softmax).
     width: factor on the number of feature maps and units of the modern reading.
     dropout: share of the units dropped before each of the two last layers of the modern reading.
 
   Returns:
-    [B, H, W, C] -> logits [B, num_classes]; of the original, minus the RBF penalties.
+    [B, H, W, C] -> logits [B, num_outputs]; of the original, minus the RBF penalties.
 
   Source: section II.B and figure 2.
   """
   x = inputs = keras.Input(input_shape)
   if input_shape[0] == 28:
     x = layers.ZeroPadding2D(2, name="pad")(x)  # [B, 32, 32, C]
-  x = _original(x) if original else _modern(x, num_classes, width, dropout)
+  x = _original(x) if original else _modern(x, num_outputs, width, dropout)
   return keras.Model(inputs, x, name="lenet5")
 
 
-def _modern(x: keras.KerasTensor, num_classes: int, width: float, dropout: float) -> keras.KerasTensor:
+def _modern(x: keras.KerasTensor, num_outputs: int, width: float, dropout: float) -> keras.KerasTensor:
   def n(units: int) -> int:
     return max(1, round(units * width))
 
@@ -45,7 +45,7 @@ def _modern(x: keras.KerasTensor, num_classes: int, width: float, dropout: float
   x = layers.Dense(n(84), activation="relu", name="f6")(x)
   if dropout:
     x = layers.Dropout(dropout, name="drop6")(x)
-  return layers.Dense(num_classes, dtype="float32", name="output")(x)
+  return layers.Dense(num_outputs, dtype="float32", name="output")(x)
 
 
 def _original(x: keras.KerasTensor) -> keras.KerasTensor:
