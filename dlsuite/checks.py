@@ -34,7 +34,7 @@ CHOICES = {
   "strategy.kind": ("auto", "cpu", "gpu", "tpu", "workers"),
   "data.cache": ("auto", "memory", "stream"),
   "optimizer.name": tuple(OPTIMIZERS),
-  "optimizer.schedule.name": ("constant", "step", "cosine", "exponential", "inverse_sqrt", "one_cycle"),
+  "optimizer.schedule.name": ("constant", "step", "cosine", "linear", "exponential", "inverse_sqrt", "one_cycle"),
   "optimizer.clip.kind": ("none", "norm", "global_norm", "value"),
   "train.precision": ("auto", "float32", "bfloat16", "float16"),
   "train.jit": ("auto", "on", "off"),
@@ -91,9 +91,10 @@ def check_chain(stages: dict[str, ConfigDict]) -> None:
   """Raises ConfigError if a stage starts from one that does not come before it, or stages ask for different devices."""
   before: list[str] = []
   for name, config in stages.items():
-    source = config.init_from.removeprefix("stage:")
-    if source != config.init_from and source not in before:
-      raise ConfigError(f"{name}.init_from={config.init_from!r}: no such stage comes before{nearest(source, before)}; "
+    source, _ = config_lib.source_stage(config)
+    if source and source not in before:
+      key = f"{name}.init_from" if name else "init_from"
+      raise ConfigError(f"{key}={config.init_from!r}: no such stage comes before{nearest(source, before)}; "
                         f"those before: {', '.join(before) or 'none'}")
     first = next(iter(stages.values())).strategy
     if config.strategy.to_dict() != first.to_dict():

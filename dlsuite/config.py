@@ -28,7 +28,7 @@ from dlsuite.errors import ConfigError, nearest
 # fingerprint, so that a run may go on with other devices or another checkpoint interval.
 EXECUTION_KEYS = (
   "strategy.kind", "strategy.devices", "train.steps_per_call", "checkpoint.every_steps", "checkpoint.every_minutes",
-  "checkpoint.keep", "analyses", "callbacks.tensorboard", "reference",
+  "checkpoint.keep", "analyses", "callbacks.tensorboard", "reference", "generate",
 )
 
 # A duration is exactly one of the keys of its group; an override on the command line replaces the file's choice.
@@ -196,16 +196,24 @@ def finish(config: ConfigDict, smoke: bool = False) -> ConfigDict:
 def chain(name: str, stages: Mapping[str, ConfigDict]) -> ConfigDict:
   """Returns a config of several stages, each a finished config with a folder of its own, carried out in turn.
 
-  A stage whose `init_from` is `stage:<name>` starts from the weights of that stage, which comes before it.
+  A stage whose `init_from` is `stage:<name>` starts from the weights of that stage, which comes before it;
+  `stage:<name>.<network>` takes those of one of its networks alone.
   """
-  config = ConfigDict({"name": name, "stages": dict(stages)})
+  config = ConfigDict({"name": name, "order": tuple(stages), "stages": dict(stages)})  # a ConfigDict sorts its keys
   config.lock()
   return config
 
 
 def stages_of(config: ConfigDict) -> dict[str, ConfigDict]:
   """Returns the stages of a chain by name, in their order; a config that is no chain is the one stage of no name."""
-  return dict(config.stages.items()) if "stages" in config else {"": config}
+  return {name: config.stages[name] for name in config.order} if "stages" in config else {"": config}
+
+
+def source_stage(config: ConfigDict) -> tuple[str, str]:
+  """Returns the stage and the network that a stage starts from; both empty if it starts from none."""
+  kind, _, rest = config.init_from.partition(":")
+  stage, _, network = rest.partition(".")
+  return (stage, network) if kind == "stage" else ("", "")
 
 
 def get(config: ConfigDict, key: str, *absent: Any) -> Any:

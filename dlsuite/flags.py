@@ -99,8 +99,12 @@ def parse(argv: list[str]) -> Options:
   checks.check_chain(stages)
   if values.mode != "describe" and not values.workdir:
     raise ConfigError(f"--workdir is missing: --mode={values.mode} needs the run's folder, e.g. --workdir=/tmp/run")
+  if values.prompt is not None and values.mode != "predict":
+    raise ConfigError("--prompt is for --mode=predict")
   if values.mode in ("evaluate", "predict"):
     stages = _looked_at(stages, values)
+  elif values.stage:
+    raise ConfigError("--stage is for --mode=evaluate and --mode=predict")
   return Options(stages, values.workdir, values.mode, values.split, values.prompt)
 
 
@@ -111,8 +115,6 @@ def _looked_at(stages: dict[str, ConfigDict], values: flags.FlagValues) -> dict[
     raise ConfigError(one_of("--stage", values.stage, allowed) if allowed else "--stage: this experiment is no chain")
   name = values.stage or list(stages)[-1]
   data = stages[name].data
-  if values.prompt is not None and values.mode == "evaluate":
-    raise ConfigError("--prompt is for --mode=predict")
   if values.prompt == "":
     raise ConfigError("--prompt is empty: give the text that the language model shall go on with")
   if values.prompt is None and "name" in data and not data[values.split]:

@@ -10,6 +10,7 @@ import keras
 from ml_collections import ConfigDict
 
 from dlsuite import analysis
+from dlsuite import config as config_lib
 from dlsuite.errors import WorkdirError
 from dlsuite.flags import Options
 from dlsuite.runs import figures, initialization
@@ -35,9 +36,8 @@ def run_all(options: Options, strategy: Strategy) -> None:
   for name, config in options.stages.items():
     if name and options.mode != "describe":
       Console(strategy.is_chief).line(f"stage {name}")
-    source = config.init_from.removeprefix("stage:")
-    start = folders[source] if source in folders and source != config.init_from else config.init_from
-    run(options.mode, config, strategy, folders[name], options.split, options.prompt, start)
+    source, _ = config_lib.source_stage(config)
+    run(options.mode, config, strategy, folders[name], options.split, options.prompt, folders.get(source, config.init_from))
 
 
 def run(mode: str, config: ConfigDict, strategy: Strategy, workdir: str, split: str, prompt: str | None = None,
@@ -73,14 +73,18 @@ def task_of(config: ConfigDict, strategy: Strategy, prepare: bool = True) -> Tas
 
 def train(config: ConfigDict, strategy: Strategy, record: Record, console: Console,
           callbacks: list[keras.callbacks.Callback] | None = None, start: str = "") -> dict[str, Any]:
-  """Trains to the end (from the newest checkpoint if there is one), tests once, draws, and returns the result."""
+  """Trains to the end (from the newest checkpoint if there is one), tests once, draws, and returns the result.
+
+  `start` is the folder of the run whose weights a new training starts from, by default `config.init_from`.
+  """
+  start = start or config.init_from
   task = task_of(config, strategy)
   plan = Plan.of(config, task.steps_per_epoch)
   task.build(plan.total, plan.warmup)
   loop = Loop(task, config, strategy, plan, record, console, callbacks)
   finished = record.result()
   if start and not finished and loop.folder.latest_state() is None:
-    initialization.init_from(start, task, console)
+    initialization.init_from(start, config_lib.source_stage(config)[1], task, console)
   record.open(provenance(strategy.description))
   try:
     _header(config, strategy, task, plan, record, console)
@@ -159,8 +163,8 @@ def _closing(config: ConfigDict, result: dict[str, Any], record: Record, console
   for name, numbers in result.get("analyses", {}).items():
     console.line(f"  {name}: " + "  ".join(f"{k} {v:.4g}" for k, v in numbers.items()))
   others = {k: v for k, v in result["test"].items() if k != result["metric"]}
-  console.line("  test: " + "  ".join(f"{k} {v:.4f}" for k, v in others.items())
-               + f"; weights of step {result['selected_step']:,}; trained {duration_text(result['train_seconds'])}")
+  shown = "test: " + "  ".join(f"{k} {v:.4f}" for k, v in others.items()) + "; " if others else ""
+  console.line(f"  {shown}weights of step {result['selected_step']:,}; trained {duration_text(result['train_seconds'])}")
   written = ["result.json", "metrics.jsonl", *sorted(f"figures/{p.name}" for p in record.figures.glob("*.*"))]
   console.line(f"  in {record.folder}: {', '.join(written)}")
 

@@ -65,14 +65,13 @@ def interrupted(workdir, log, kills, number, rng, steps):
       code = exit_code(pid)
       assert code == 0, f"the last start ended with {code}"
       return hits
-    # Half of the instants fall between start and first step, the others while it trains.
-    before, deadline = steps_saved(workdir), time.monotonic() + 60
-    if rng.random() < 0.7:
-      while steps_saved(workdir) == before and time.monotonic() < deadline and os.waitpid(pid, os.WNOHANG)[0] == 0:
-        time.sleep(0.005)
-      time.sleep(rng.uniform(0, 0.15))
-    else:
-      time.sleep(rng.uniform(0, 6))
+    # Some of the instants fall between start and first step, the others while it trains. Progress bounds them all, so that
+    # a fast machine does not end the run before the last kill.
+    target = steps_saved(workdir) + rng.randint(1, max(1, steps // (2 * kills + 2)))
+    deadline = time.monotonic() + (60 if rng.random() < 0.7 else rng.uniform(0, 6))
+    while steps_saved(workdir) < target and time.monotonic() < deadline and os.waitpid(pid, os.WNOHANG)[0] == 0:
+      time.sleep(0.005)
+    time.sleep(rng.uniform(0, 0.05))
     try:
       os.kill(pid, number)
       code = exit_code(pid)

@@ -3,28 +3,32 @@
 import pytest
 
 from dlsuite import catalog, checks
+from dlsuite import config as config_lib
 from dlsuite.errors import ConfigError
 
 
 def test_every_experiment_loads_and_holds_nothing_wrong():
   for path in catalog.names():
-    checks.check(catalog.load(path))
+    stages = config_lib.stages_of(catalog.load(path))
+    for config in stages.values():
+      checks.check(config)
+    checks.check_chain(stages)
 
 
 @pytest.mark.parametrize("path", catalog.names())
 def test_every_experiment_knows_smoke_and_names_its_paper(path):
-  assert catalog.load(f"{path}:smoke").train.steps == 4
-  assert catalog.load(path).reference.paper
+  assert {config.train.steps for config in config_lib.stages_of(catalog.load(f"{path}:smoke")).values()} == {4}
+  assert all(config.reference.paper for config in config_lib.stages_of(catalog.load(path)).values())
 
 
 def test_the_listing_shows_every_experiment_with_chapter_paper_and_published_number():
   text = catalog.listing(200)
   for path in catalog.names():
     line = next(line for line in text.splitlines() if line.startswith(path))
-    reference = catalog.load(line.split()[0]).reference  # with the argument of the published protocol
+    *_, last = config_lib.stages_of(catalog.load(line.split()[0])).values()  # with the argument of the published protocol
     assert path.split("/")[1] in line
-    assert reference.paper in line
-    assert f"{reference.value:g}" in line
+    assert last.reference.paper in line
+    assert line.endswith("-") if last.reference.value is None else f"{last.reference.value:g}" in line
 
 
 def test_the_listing_stays_within_its_width_by_wrapping_the_paper(monkeypatch):

@@ -13,8 +13,9 @@ from dlsuite.errors import ConfigError
 LENET = "--config=experiments/vision/lenet5.py"
 
 
-def config_of(*arguments: str):
-  return flags.parse([LENET, "--workdir=/nowhere", *arguments]).config
+def config_of(*arguments: str, experiment: str = LENET):
+  (config,) = flags.parse([experiment, "--workdir=/nowhere", *arguments]).stages.values()
+  return config
 
 
 def test_steps_on_the_command_line_replace_the_files_epochs():
@@ -40,7 +41,7 @@ def test_an_optimizer_takes_its_own_arguments_though_the_file_sets_none():
 
 
 def test_a_model_takes_arguments_that_the_file_does_not_set():
-  c = flags.parse([LENET + ":original", "--workdir=/nowhere", "--config.model.original=false", "--config.model.width=2"]).config
+  c = config_of("--config.model.original=false", "--config.model.width=2", experiment=LENET + ":original")
   assert c.model.width == 2.0 and isinstance(c.model.width, float)
 
 
@@ -93,7 +94,7 @@ def test_every_optimizer_argument_is_keras_own_and_of_the_type_that_is_demanded(
   parameters = inspect.signature(getattr(keras.optimizers, cls)).parameters
   for argument in known:
     default = parameters[argument].default
-    kind = checks.open_keys("vision.lenet5")[f"optimizer.arguments.{argument}"]
+    kind = checks.open_keys("vision.lenet5", "classification")[f"optimizer.arguments.{argument}"]
     assert isinstance(default, bool) is (kind is bool)
 
 
@@ -103,5 +104,5 @@ def test_keras_accepts_the_least_value_that_a_config_may_give(name):
 
   cls, known = checks.OPTIMIZERS[name]
   least = {"beta_1": 1e-6 if name == "lion" else 0.0, "learning_rate_power": -10.0}
-  numbers = [argument for argument in known if checks.open_keys("vision.lenet5")[f"optimizer.arguments.{argument}"] is float]
+  numbers = [argument for argument in known if checks.open_keys("vision.lenet5", "classification")[f"optimizer.arguments.{argument}"] is float]
   getattr(keras.optimizers, cls)(**{argument: least.get(argument, 0.0) for argument in numbers})

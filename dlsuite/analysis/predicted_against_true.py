@@ -56,7 +56,9 @@ def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[st
   ridge = ridge_predictions(task.arrays("train"), task.arrays("valid") if task.config.data.valid else None, found["features"])
   scores = {"network_r2": r2(target, found["predicted"]), "ridge_r2": r2(target, ridge)}
   with figure(path, 1, 2, (10, 4.8)) as (_, axes):
-    low, high = min(target.min(), ridge.min()), max(target.max(), ridge.max())
+    every = np.concatenate([target, ridge, found["predicted"]])
+    margin = 0.04 * np.ptp(every)
+    low, high = every.min() - margin, every.max() + margin
     for axis, name, values, colour in ((axes[0], "network", found["predicted"], BLUE), (axes[1], "ridge regression", ridge, ORANGE)):
       axis.plot([low, high], [low, high], color=GREY, linestyle="--", linewidth=1, label="exact")
       axis.plot(target, values, "o", color=colour, markersize=5, alpha=0.7, label=f"{len(target)} test examples")

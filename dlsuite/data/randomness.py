@@ -33,13 +33,14 @@ def uniform(seed: int, epoch: tf.Tensor, example: tf.Tensor, draw: int | tf.Tens
     seed: the run's seed.
     epoch: scalar int64.
     example: int64 [B], the examples' indices in the split.
-    draw: which of an example's random numbers; each use takes its own. Of shape [D] it gives all of these, if `example`
-      is [B, 1].
+    draw: which of an example's random numbers, below 2**20; each use takes its own. Several, int [D], are drawn at once.
 
   Returns:
-    float32, of the common shape of `example` and `draw`.
+    float32 [B], or [B, D].
   """
-  stream = tf.constant(seed * 1000, tf.uint64) + tf.cast(draw, tf.uint64)
+  if isinstance(draw, tf.Tensor):
+    example = example[:, tf.newaxis]
+  stream = tf.constant(seed << 20, tf.uint64) + tf.cast(draw, tf.uint64)
   state = splitmix64(tf.cast(epoch, tf.uint64) + stream * tf.constant(_GAMMA, tf.uint64))
   bits = splitmix64(splitmix64(tf.cast(example, tf.uint64)) ^ state)
   return tf.cast(tf.bitwise.right_shift(bits, tf.constant(40, tf.uint64)), tf.float32) * 2.0**-24
@@ -52,18 +53,16 @@ def normal(seed: int, epoch: tf.Tensor, example: tf.Tensor, size: int) -> tf.Ten
     seed: the run's seed.
     epoch: scalar int64, or the step, where an example is a row of its batch.
     example: int64 [B].
-    size: how many, at most 250 (the draws 500 to 999 of an example).
+    size: how many, at most 2**18; they take the upper half of an example's draws.
 
   Returns:
     float32 [B, size].
 
   Source: Box & Muller 1958, "A note on the generation of random normal deviates".
   """
-  if size > 250:
-    raise ValueError(f"an example has 250 normal numbers, not {size}")
-  rows = example[:, tf.newaxis]
-  radius = tf.sqrt(-2.0 * tf.math.log(1.0 - uniform(seed, epoch, rows, tf.range(500, 500 + size))))
-  return radius * tf.cos(2.0 * np.pi * uniform(seed, epoch, rows, tf.range(750, 750 + size)))
+  first, second = (1 << 19) + tf.range(size), (3 << 18) + tf.range(size)
+  radius = tf.sqrt(-2.0 * tf.math.log(1.0 - uniform(seed, epoch, example, first)))
+  return radius * tf.cos(2.0 * np.pi * uniform(seed, epoch, example, second))
 
 
 def shuffled_indices(positions: tf.Tensor, size: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:

@@ -63,12 +63,12 @@ class Console:
       self._log.info(text)
 
   def table(self, title: str, columns: list[str], rows: list[list[Any]]) -> None:
-    """Prints a table, numbers to the right."""
+    """Prints a table, numbers to the right; only the last column is broken where the screen is narrow."""
     if not self._active:
       return
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for i, column in enumerate(columns):
-      table.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
+      table.add_column(column, justify="left" if i == 0 else "right", no_wrap=i < len(columns) - 1, overflow="fold")
     for row in rows:
       table.add_row(*[str(cell) for cell in row])
     if self._live:

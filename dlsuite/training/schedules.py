@@ -15,6 +15,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
   - constant: peak
   - step: peak * factor^(number of milestones passed), milestones as fractions of what follows the warm-up
   - cosine: peak * (final + (1 - final) (1 + cos(pi p)) / 2)  (Loshchilov & Hutter 2017, equation 5)
+  - linear: peak * (final + (1 - final) (1 - p))
   - exponential: peak * factor^p: the run ends at peak * factor
   - inverse_sqrt: peak * sqrt(w / max(step, w)), w the warm-up steps, at least 1  (Vaswani et al. 2017, section 5.3)
   - one_cycle: cosine from peak / 25 up to peak over the first 30%, cosine down to peak * final (Smith & Topin 2018)
@@ -46,6 +47,9 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
   def _cosine(self, step: tf.Tensor, progress: tf.Tensor) -> tf.Tensor:
     return self.final + (1.0 - self.final) * 0.5 * (1.0 + tf.cos(math.pi * progress))
+
+  def _linear(self, step: tf.Tensor, progress: tf.Tensor) -> tf.Tensor:
+    return self.final + (1.0 - self.final) * (1.0 - progress)
 
   def _exponential(self, step: tf.Tensor, progress: tf.Tensor) -> tf.Tensor:
     return tf.pow(self.factor, progress)

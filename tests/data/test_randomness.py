@@ -71,3 +71,57 @@ def test_every_order_of_three_examples_comes_about_equally_often():
   counts = [orders.count(order) for order in set(orders)]
   assert len(counts) == 6
   assert sum((count - 100) ** 2 / 100 for count in counts) < 20.5  # chi-squared, 5 degrees of freedom, one in a thousand
+
+
+def normal(seed=0, step=0, rows=range(2000), size=250):
+  return randomness.normal(seed, tf.constant(step, tf.int64), tf.constant(list(rows), tf.int64), size).numpy()
+
+
+def largest_correlation(columns):
+  """Returns the largest correlation between any two of the columns of [N, D], in units of its deviation 1/sqrt(N)."""
+  found = np.corrcoef(columns, rowvar=False)
+  np.fill_diagonal(found, 0)
+  return np.abs(found).max() * np.sqrt(len(columns))
+
+
+def test_normal_numbers_have_mean_0_and_variance_1_and_the_shape_of_the_bell():
+  values = normal()
+  n = values.size  # 500,000
+  assert (values.dtype, values.shape) == (np.float32, (2000, 250))
+  assert np.isfinite(values).all()
+  # Each of these estimates is off by more than 5 of its own standard deviations once in two million.
+  assert abs(values.mean()) < 5 / np.sqrt(n)
+  assert abs(values.var() - 1) < 5 * np.sqrt(2 / n)
+  assert abs((values**3).mean()) < 5 * np.sqrt(15 / n)
+  assert abs((values**4).mean() - 3) < 5 * np.sqrt(96 / n)
+  for bound, share in ((-1.0, 0.158655), (0.0, 0.5), (1.0, 0.841345), (3.0, 0.998650)):
+    assert abs((values < bound).mean() - share) < 5 * np.sqrt(share * (1 - share) / n)
+
+
+@pytest.mark.parametrize("function", [np.copy, np.abs], ids=["values", "sizes"])
+def test_normal_numbers_of_different_draws_and_of_different_rows_have_nothing_to_do_with_each_other(function):
+  values = function(normal())
+  # 250 columns make 31,125 pairs: the largest of so many is about 4.2 deviations, above 6.5 once in 400,000 times.
+  assert largest_correlation(values) < 6.5
+  assert largest_correlation(values[:250].T) < 6.5
+
+
+@pytest.mark.parametrize("other", [{"step": 1}, {"step": 2**40}, {"seed": 1}, {"rows": range(1, 2001)}, {"rows": range(2000, 4000)}])
+@pytest.mark.parametrize("function", [np.copy, np.abs], ids=["values", "sizes"])
+def test_normal_numbers_of_another_step_seed_or_row_are_unrelated(other, function):
+  first, second = function(normal()), function(normal(**other))
+  assert (first == second).mean() < 0.001
+  assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 5 / np.sqrt(first.size)
+
+
+def test_normal_numbers_have_nothing_to_do_with_the_uniform_ones_of_the_same_example():
+  columns = np.stack([uniform(draw=draw) for draw in range(8)] + list(normal(rows=range(EXAMPLES), size=8).T), 1)
+  assert largest_correlation(columns) < 5
+
+
+def test_a_row_gets_the_same_normal_numbers_whatever_rows_stand_beside_it_and_however_many_are_drawn():
+  whole = normal(rows=range(100), step=3)
+  # To the last bit but one: the processor's vectors round a logarithm otherwise than what is left over at their end.
+  for ours, theirs in ((normal(rows=[97, 3, 50], step=3), whole[[97, 3, 50]]), (normal(rows=[3], step=3), whole[[3]]),
+                       (normal(rows=range(50, 60), step=3, size=7), whole[50:60, :7])):
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)

@@ -88,7 +88,7 @@ def train(cls, config, strategy, workdir, callbacks=()):
   record.open({})
   loop = Loop(task, config, strategy, plan, record, Console(False), list(callbacks))
   loop.run()
-  return task, loop
+  return task
 
 
 def parity(arguments, strategy_of):
@@ -97,10 +97,10 @@ def parity(arguments, strategy_of):
   for name, changes in CASES.items():
     config = make_config(arguments, changes)
     workdir = pathlib.Path(arguments.folder) / f"{name}-{arguments.devices}-{arguments.kind}"
-    task, loop = train(Tiny, config, strategy_of(config), str(workdir))
+    task = train(Tiny, config, strategy_of(config), str(workdir))
     arrays, _ = checkpoints.collect(task.variables())
     found |= {f"{name}/{key}": value for key, value in arrays.items()}
-    found |= {f"{name}/valid/{key}": np.float32(value) for key, value in loop.evaluate("valid").items()}
+    found |= {f"{name}/valid/{key}": np.float32(value) for key, value in task.evaluate("valid").values.items()}
   return found
 
 
@@ -110,8 +110,8 @@ def odd_sizes(arguments, strategy_of):
   for batch_size in (4, 8, 200):
     config = make_config(arguments, {"data.valid": "valid[:7]", "evaluate.batch_size": batch_size})
     workdir = pathlib.Path(arguments.folder) / f"odd{batch_size}-{arguments.devices}"
-    _, loop = train(Tiny, config, strategy_of(config), str(workdir))
-    found |= {f"odd{batch_size}/{key}": np.float32(value) for key, value in loop.evaluate("valid").items()}
+    task = train(Tiny, config, strategy_of(config), str(workdir))
+    found |= {f"odd{batch_size}/{key}": np.float32(value) for key, value in task.evaluate("valid").values.items()}
   return found
 
 
@@ -129,16 +129,14 @@ def masks(arguments, strategy_of):
   @tf.function
   def one_step(batch, step):
     batch = own_part(batch, strategy)
-    seen = []
 
     def losses(part):
       kept = network(tf.cast(part["image"], tf.float32), training=True)
-      seen.append(kept)
       outputs = task.networks["classifier"](tf.cast(part["image"], tf.float32), training=True)
-      return task.losses(outputs, part, True)
+      return *task.losses(outputs, part, True), {"kept": kept}
 
-    learner.update(losses, batch, step)
-    return seen[0][:1]
+    _, outputs = learner.update(losses, batch, step)
+    return outputs["kept"][:1]
 
   batches = task.train_batches(0)
   for step in range(2):
@@ -186,7 +184,7 @@ def main():
     sys.exit("the run was not stopped")
   if arguments.do == "resume":
     config = make_config(arguments, {"checkpoint.every_steps": 2, "train.steps_per_call": 1})
-    task, _ = train(Tiny, config, strategy_of(config), f"{arguments.folder}/resumed-{arguments.devices}", [StopAt(0)])
+    task = train(Tiny, config, strategy_of(config), f"{arguments.folder}/resumed-{arguments.devices}", [StopAt(0)])
     found, _ = checkpoints.collect(task.variables())
   else:
     found = {"parity": parity, "odd": odd_sizes, "masks": masks}[arguments.do](arguments, strategy_of)

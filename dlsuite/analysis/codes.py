@@ -1,0 +1,44 @@
+"""The codes of the test images in the plane, by class."""
+
+import pathlib
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+from dlsuite.runs.figures import figure
+
+_MOST = 4000  # points: more hide each other
+
+
+def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float]:
+  """Draws the codes; of more than two numbers, their first two principal components.
+
+  Args:
+    task: an autoencoder's.
+    found: `code` [N, Z], `label` [N] if there is one.
+    path: of the PNG.
+
+  Returns:
+    The share of test images whose nearest other code belongs to the same class, if there are classes.
+  """
+  from sklearn.decomposition import PCA
+  from sklearn.neighbors import KNeighborsClassifier
+
+  codes, labels = found["code"], found.get("label", np.zeros(len(found["code"]), int))
+  flat = codes if codes.shape[1] == 2 else PCA(2).fit_transform(codes)[:, :2]
+  axes_names = ("code 1", "code 2") if codes.shape[1] == 2 else ("first principal component", "second")
+  shades = matplotlib.colormaps["tab10"]
+  with figure(path, size=(8, 6.5)) as (_, axis):
+    for label in np.unique(labels):
+      points = flat[:_MOST][labels[:_MOST] == label]
+      axis.plot(*points.T, "o", markersize=3, alpha=0.6, color=shades(int(label) % 10), label=str(label))
+      if len(points):
+        axis.annotate(str(label), np.median(points, 0), fontsize=15, weight="bold", ha="center", va="center",
+                      bbox={"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": shades(int(label) % 10)})
+    axis.set(xlabel=axes_names[0], ylabel=axes_names[1],
+             title=f"{task.config.name}: codes of {min(len(codes), _MOST):,} test images, by class")
+  if "label" not in found:
+    return {}
+  nearest = KNeighborsClassifier(2).fit(codes, labels).kneighbors(codes, return_distance=False)[:, 1]
+  return {"nearest_code_of_same_class": float(np.mean(labels[nearest] == labels))}
