@@ -31,8 +31,8 @@ class Autoencoder(Images):
   error of the decoder's values, as PCA minimises it.
   """
 
-  metrics = ("loss", "squared_error")
-  curves = ("loss", "squared_error")
+  metrics: tuple[str, ...] = ("loss", "squared_error")
+  curves: tuple[str, ...] = ("loss", "squared_error")
 
   def build_networks(self) -> dict[str, keras.Model]:
     """Returns `encoder` and `decoder`."""

@@ -15,7 +15,6 @@ from dlsuite.data.feed import Feed, Stream
 from dlsuite.data.pipeline import Evaluation
 from dlsuite.data.text import Windows, evaluation_windows, train_windows
 from dlsuite.errors import ConfigError
-from dlsuite.strategy import Strategy
 from dlsuite.tasks.supervised import Supervised
 from dlsuite.training.carry import Carry
 from dlsuite.training.learner import Batch
@@ -62,7 +61,7 @@ class LanguageModel(Supervised):
     if not self.builder.info.splits:
       return np.arange(256, dtype=np.uint8)
     texts = [self.text(key) for key in ("train", "valid", "test") if self.config.data[key]]
-    return np.unique(np.concatenate([*texts, np.uint8([_NEWLINE])]))
+    return np.unique(np.concatenate([*texts, np.array([_NEWLINE], np.uint8)]))
 
   @property
   def data_identity(self) -> str:
@@ -196,8 +195,8 @@ class LanguageModel(Supervised):
       return tf.cast(logits[0, -1], tf.float32), after
 
     states = [tf.zeros([1, *v.shape[1:]]) for v in self._carry.variables]
-    logits = None
-    for code in np.searchsorted(self.vocabulary, np.concatenate([np.uint8([_NEWLINE]), given])):
+    logits = tf.zeros([len(self.vocabulary)])
+    for code in np.searchsorted(self.vocabulary, np.concatenate([np.array([_NEWLINE], np.uint8), given])):
       logits, states = step(tf.constant(code, tf.int32), states)
     random, written = np.random.default_rng(self.config.seed), []
     for _ in range(options.length):

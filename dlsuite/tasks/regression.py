@@ -22,7 +22,7 @@ class Regression(Supervised):
   def open(self, prepare: bool = True) -> None:
     """Finds the tfds set and measures the training split; one that is not prepared counts as standardised."""
     super().open(prepare)
-    self._moments = dict.fromkeys(("features", "target"), (np.float32(0.0), np.float32(1.0)))
+    self._moments = {word: (np.zeros([], np.float32), np.ones([], np.float32)) for word in ("features", "target")}
     arrays = self.arrays("train") if self.builder.info.splits else {}
     for word in self._moments.keys() & arrays.keys():
       spread = arrays[word].std(0, dtype=np.float64)
