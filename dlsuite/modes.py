@@ -37,7 +37,8 @@ def run_all(options: Options, strategy: Strategy) -> None:
     if name and options.mode != "describe":
       Console(strategy.is_chief).line(f"stage {name}")
     source, _ = config_lib.source_stage(config)
-    run(options.mode, config, strategy, folders[name], options.split, options.prompt, folders.get(source, config.init_from))
+    start = folders.get(source, config.init_from) if source else config.init_from  # evaluate knows one stage's folder alone
+    run(options.mode, config, strategy, folders[name], options.split, options.prompt, start)
 
 
 def run(mode: str, config: ConfigDict, strategy: Strategy, workdir: str, split: str, prompt: str | None = None,

@@ -10,6 +10,10 @@ from dlsuite.runs.figures import figure, tiles
 _SIDE = 15
 
 
+def _labels(places: np.ndarray, codes: np.ndarray) -> list[str]:
+  return [f"{v:.1f}".replace("-0.0", "0.0") for v in np.interp(places, (np.arange(_SIDE) + 0.5) / _SIDE, codes)]
+
+
 def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float] | None:
   """Draws the decoded grid: of a variational code the normal's quantiles (Kingma & Welling 2014, figure 4), else the range
   that holds 96% of the test codes.
@@ -36,8 +40,8 @@ def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[st
   with figure(path, size=(8, 8)) as (_, axis):
     axis.imshow(tiles(task.decode(grid), _SIDE), extent=(0, 1, 0, 1))
     places = np.linspace(0.5, _SIDE - 0.5, 5) / _SIDE
-    axis.set_xticks(places, [f"{v:.1f}".replace("-0.0", "0.0") for v in np.interp(places, (np.arange(_SIDE) + 0.5) / _SIDE, columns)])
-    axis.set_yticks(places, [f"{v:.1f}".replace("-0.0", "0.0") for v in np.interp(places, (np.arange(_SIDE) + 0.5) / _SIDE, rows)])
+    axis.set_xticks(places, _labels(places, columns))
+    axis.set_yticks(places, _labels(places, rows))
     axis.grid(visible=False)
     axis.set(xlabel="code 1", ylabel="code 2", title=f"{task.config.name}: the decoded plane of codes")
   return {}

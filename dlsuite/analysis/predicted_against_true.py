@@ -59,7 +59,8 @@ def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[st
     every = np.concatenate([target, ridge, found["predicted"]])
     margin = 0.04 * np.ptp(every)
     low, high = every.min() - margin, every.max() + margin
-    for axis, name, values, colour in ((axes[0], "network", found["predicted"], BLUE), (axes[1], "ridge regression", ridge, ORANGE)):
+    panels = (("network", found["predicted"], BLUE), ("ridge regression", ridge, ORANGE))
+    for axis, (name, values, colour) in zip(axes, panels, strict=True):
       axis.plot([low, high], [low, high], color=GREY, linestyle="--", linewidth=1, label="exact")
       axis.plot(target, values, "o", color=colour, markersize=5, alpha=0.7, label=f"{len(target)} test examples")
       score = scores["network_r2" if name == "network" else "ridge_r2"]

@@ -23,7 +23,7 @@ def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[st
   """
   if "image" not in found:
     return None
-  with figure(path, 1, 2, (11, 5.8)) as (fig, axes):
+  with figure(path, 1, 2, (11, 5.8)) as (_, axes):
     real = found["image"][:_SIDE ** 2] / 255.0
     for axis, name, pictures in ((axes[0], "samples", task.samples(_SIDE ** 2)), (axes[1], "test images", real)):
       axis.imshow(tiles(pictures, _SIDE))

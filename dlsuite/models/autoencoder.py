@@ -29,7 +29,7 @@ def build(input_shape: tuple[int, ...], code_size: int = 2, widths: tuple[int, .
   for i, width in enumerate(widths, 1):
     x = layers.Dense(width, activation=activation, name=f"hidden{i}")(x)  # [B, width]
   if variational:
-    code = [layers.Dense(code_size, dtype="float32", name="mean")(x), layers.Dense(code_size, dtype="float32", name="log_variance")(x)]
+    code = [layers.Dense(code_size, dtype="float32", name=name)(x) for name in ("mean", "log_variance")]  # [B, Z] each
   else:
     code = layers.Dense(code_size, dtype="float32", name="code")(x)  # [B, Z]
   encoder = keras.Model(inputs, code, name="encoder")

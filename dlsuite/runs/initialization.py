@@ -30,7 +30,8 @@ def check_stages(stages: Mapping[str, ConfigDict], strategy: Strategy, task_of: 
     key = f"{name}.init_from={config.init_from!r}"
     if network and f"network.{network}" not in shapes[source]:
       known = [group.removeprefix("network.") for group in shapes[source]]
-      raise ConfigError(f"{key}: stage {source} has no network {network!r}{nearest(network, known)}; it has: {', '.join(known)}")
+      raise ConfigError(f"{key}: stage {source} has no network {network!r}{nearest(network, known)}; it has: "
+                        f"{', '.join(known)}")
     ours = {path: shape for group in shapes[name].values() for path, shape in group.items()}
     theirs = {path: shape for group, found in shapes[source].items() if _is_of(group, network) for path, shape in found.items()}
     shared = [path for path in ours if path in theirs]

@@ -39,7 +39,7 @@ class Autoencoder(Images):
     return self.build_model(input_shape=self.input_shape)
 
   def augment(self, batch: Batch, uniform: Callable[[int | tf.Tensor], tf.Tensor]) -> Batch:  # type: ignore[override]
-    """Adds which pixels the encoder sees, `kept` [b, H, W, C] (Vincent et al. 2008, section 2.3), where some are to be hidden."""
+    """Adds which pixels the encoder sees, `kept` [b, H, W, C], if some are to be hidden (Vincent et al. 2008, section 2.3)."""
     if not self.config.data.corrupt:
       return batch
     shape = self.input_shape

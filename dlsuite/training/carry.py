@@ -21,7 +21,8 @@ class Carry:
 
   def __init__(self, shapes: Sequence[tuple[int, ...]], rows: int, strategy: Strategy) -> None:
     self._replicas = strategy.replicas
-    self.variables = [tf.Variable(tf.zeros([rows, *shape]), trainable=False, name=f"carry_{i}") for i, shape in enumerate(shapes)]
+    self.variables = [tf.Variable(tf.zeros([rows, *shape]), trainable=False, name=f"carry_{i}")
+                      for i, shape in enumerate(shapes)]
 
   def read(self, start: tf.Tensor) -> list[tf.Tensor]:
     """Returns this replica's rows [b, ...] in replica context, 0 where `start` [b] is 1."""

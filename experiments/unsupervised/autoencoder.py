@@ -5,8 +5,8 @@ through 784-1000-500-250-30 and back, squared error 3.00 a test image; principal
 
     python -m dlsuite.main --config=experiments/unsupervised/autoencoder.py:mnist --workdir=/tmp/autoencoder
 
-Arguments: `mnist` (else the 8x8 digits inside scikit-learn), `code=2` (numbers of the code; 30 for `mnist`), `linear` (one layer
-each way: PCA's subspace), `smoke`.
+Arguments: `mnist` (else the 8x8 digits inside scikit-learn), `code=2` (numbers of the code; 30 for `mnist`), `linear` (one
+layer each way: PCA's subspace), `smoke`.
 
 Deviations:
 1. ReLU hidden units and random starting weights instead of logistic units pre-trained as Boltzmann machines.

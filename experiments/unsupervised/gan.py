@@ -1,8 +1,8 @@
 """Generative adversarial networks: a ring of eight normal distributions, and handwritten digits.
 
 Paper: Goodfellow et al. 2014, "Generative adversarial nets", NeurIPS. Table 1: MNIST, log-likelihood of the test images under
-normal kernels around the generator's samples: 225 nats (+- 2). The network for images is a small DCGAN (Radford, Metz & Chintala
-2016). The ring is that of Metz et al. 2017, "Unrolled generative adversarial networks", on which plain GANs lose modes.
+normal kernels around the generator's samples: 225 nats (+- 2). The network for images is a small DCGAN (Radford, Metz &
+Chintala 2016). The ring is that of Metz et al. 2017, "Unrolled generative adversarial networks", on which plain GANs lose modes.
 
     python -m dlsuite.main --config=experiments/unsupervised/gan.py:mnist --workdir=/tmp/gan
 
@@ -11,7 +11,7 @@ Arguments: `mnist` (else the ring), `r1=0.1` (gradient penalty on real points), 
 Deviations from Goodfellow et al., for `mnist`:
 1. Convolutional networks and Adam instead of maxout units and stochastic gradient descent with momentum.
 2. 55,000 images train, 5,000 choose the width of the kernels and the weights.
-For the ring, from Metz et al.: ReLU, Adam with beta_1 0.5, and the penalty of Mescheder et al. 2018, without which modes are lost.
+For the ring, from Metz et al.: ReLU, Adam with beta_1 0.5, and the gradient penalty of Mescheder et al. 2018.
 
 Cost: on two CPU cores COST.
 """

@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from dlsuite.layers.lstm import LSTM
+
 
 def build(vocabulary_size: int, units: int = 512, depth: int = 1, embedding: int = 64, dropout: float = 0.0) -> keras.Model:
   """Returns codes and states -> logits and the states after the window.
@@ -27,8 +29,7 @@ def build(vocabulary_size: int, units: int = 512, depth: int = 1, embedding: int
   for i in range(depth):
     if dropout:
       x = layers.Dropout(dropout, name=f"drop{i + 1}")(x)
-    lstm = layers.LSTM(units, return_sequences=True, return_state=True, name=f"lstm{i + 1}")
-    x, h, c = lstm(x, initial_state=states[2 * i:2 * i + 2])  # [B, T, units]
+    x, h, c = LSTM(units, name=f"lstm{i + 1}")(x, initial_state=states[2 * i:2 * i + 2])  # [B, T, units]
     after += [h, c]
   if dropout:
     x = layers.Dropout(dropout, name="drop_output")(x)
