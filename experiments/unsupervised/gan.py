@@ -2,7 +2,7 @@
 
 Paper: Goodfellow et al. 2014, "Generative adversarial nets", NeurIPS. Table 1: MNIST, log-likelihood of the test images under
 normal kernels around the generator's samples: 225 nats (+- 2). The network for images is a small DCGAN (Radford, Metz &
-Chintala 2016). The ring is that of Metz et al. 2017, "Unrolled generative adversarial networks", on which plain GANs lose modes.
+Chintala 2016). The ring is that of Metz et al. 2017, "Unrolled generative adversarial networks", on which GANs lose modes.
 
     python -m dlsuite.main --config=experiments/unsupervised/gan.py:mnist --workdir=/tmp/gan
 
