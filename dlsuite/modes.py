@@ -144,7 +144,8 @@ def _finish(config: ConfigDict, strategy: Strategy, task: Task, loop: Loop, reco
   }
   if record.active:
     metrics = task.curves or tuple(dict.fromkeys((task.reported[0], reference.metric or task.reported[0])))
-    figures.learning_curves(record.rows(), config, metrics, chosen.step, record.figures / "learning_curves.png")
+    units = {name: reference.unit if name == reference.metric else task.units.get(name, "") for name in metrics}
+    figures.learning_curves(record.rows(), config, units, chosen.step, record.figures / "learning_curves.png")
     if pictures := sorted(record.frames.glob("step_*.png")):
       figures.film(pictures, record.figures / "training.gif")
   result["analyses"] = analysis.run(config.analyses, task, record.figures if record.active else None, console)

@@ -2,7 +2,7 @@
 
 import contextlib
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -14,6 +14,7 @@ from dlsuite.errors import WorkdirError
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib import ticker
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe & Ito 2008
 _STYLE: Any = {
@@ -106,22 +107,24 @@ def film(pictures: Sequence[np.ndarray | pathlib.Path], path: pathlib.Path, mill
     raise WorkdirError(f"{path} cannot be written: {e.strerror}") from e
 
 
-def learning_curves(rows: list[dict[str, Any]], config: ConfigDict, metrics: Sequence[str], selected_step: int,
+def learning_curves(rows: list[dict[str, Any]], config: ConfigDict, units: Mapping[str, str], selected_step: int,
                     path: pathlib.Path) -> None:
   """Draws some metrics over the epochs (or steps), training and validation, and the published value of one.
 
   Args:
     rows: of metrics.jsonl.
     config: its `reference` says which metric and value.
-    metrics: names of the metrics; those of which there is no row are left out.
+    units: {metric: its unit, or empty}, of those to draw; one of which there is no row is left out.
     selected_step: marked as the step whose weights were taken.
     path: of the PNG.
   """
   metric = config.reference.metric
-  names = [name for name in metrics if any(name in row for row in rows)]
+  names = [name for name in units if any(name in row for row in rows)]
   over = "epoch" if all("epoch" in row for row in rows) else "step"
-  with figure(path, 1, len(names), (4.6 * len(names) + 1, 4.2)) as (_, axes):
-    for name, axis in zip(names, axes if len(names) > 1 else [axes], strict=True):
+  columns = 2 if len(names) == 4 else min(3, len(names))
+  height = -(-len(names) // columns)
+  with figure(path, height, columns, (4.6 * columns + 1, 4.0 * height)) as (_, axes):
+    for name, axis in zip(names, np.atleast_1d(axes).ravel(), strict=False):
       for split, colour, style in (("train", BLUE, "-"), ("valid", ORANGE, "o-")):
         points = [(row[over], row[name]) for row in rows if row["split"] == split and name in row]
         if points:
@@ -135,6 +138,7 @@ def learning_curves(rows: list[dict[str, Any]], config: ConfigDict, metrics: Seq
       values = [row[name] for row in rows if name in row]
       if min(values) > 0 and max(values) / min(values) > 30:
         axis.set_yscale("log")
-      unit = config.reference.unit if name == metric else "nats" if name == "loss" else ""
-      axis.set(xlabel=over, ylabel=f"{name} ({unit})" if unit else name, title=f"{config.name}: {name}")
+      axis.set(xlabel=over, ylabel=f"{name} ({units[name]})" if units[name] else name, title=f"{config.name}: {name}")
+      axis.xaxis.set_major_locator(ticker.MaxNLocator(5))
+      axis.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,g}"))
       axis.legend()

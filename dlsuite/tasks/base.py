@@ -4,7 +4,7 @@ import abc
 import contextlib
 import dataclasses
 import importlib
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -42,6 +42,7 @@ class Task(abc.ABC):
     metrics: names of the sums that `train_step` returns; the first is shown while the run goes on.
     reported: names that an evaluation reports, if they are not `metrics`.
     curves: names of the metrics that the learning curves show; else the first and that of the reference.
+    units: of the metrics that have one, as the curves show them.
     network: name of the network of a model whose `build` returns only one.
     networks: the networks by name, once `build` was called.
     learners: the learners by name, once `build` was called.
@@ -50,6 +51,7 @@ class Task(abc.ABC):
   metrics: tuple[str, ...] = ("loss",)
   reported: tuple[str, ...] = ()
   curves: tuple[str, ...] = ()
+  units: ClassVar[dict[str, str]] = {}
   network = "network"
 
   def __init__(self, config: ConfigDict, strategy: Strategy) -> None:

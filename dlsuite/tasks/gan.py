@@ -2,7 +2,7 @@
 
 import functools
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -45,11 +45,25 @@ class GAN(Supervised):
   """
 
   metrics = ("generator_loss", "discriminator_loss", "real_right", "fake_right")
+  units: ClassVar[dict[str, str]] = {"high_quality": "%", "parzen": "nats"}
 
   def __init__(self, config: Any, strategy: Strategy) -> None:
     self.reported = ("modes", "high_quality", "spread") if config.evaluate.quality == "ring" else ("parzen", "spread")
     self.curves = ("generator_loss", "discriminator_loss", *self.reported[:2])
     super().__init__(config, strategy)
+
+  def open(self, prepare: bool = True) -> None:
+    """Finds the tfds set.
+
+    Raises:
+      ConfigError: if the samples cannot be judged: there is only one, or no validation split that it needs.
+    """
+    if self.config.evaluate.samples < 2:
+      raise ConfigError("evaluate.samples=1 must be at least 2: how far samples differ is part of the evaluation")
+    if self.config.evaluate.quality == "parzen" and not self.config.data.valid:
+      raise ConfigError("data.valid is empty, but evaluate.quality='parzen' chooses the width of its kernels on it: give a "
+                        "validation split, e.g. 'train[90%:]'")
+    super().open(prepare)
 
   @property
   def is_image(self) -> bool:
@@ -66,7 +80,12 @@ class GAN(Supervised):
 
   def build_networks(self) -> dict[str, keras.Model]:
     """Returns `generator` and `discriminator`."""
-    shape = tuple(pipeline.feature_shape(self.builder, self.config, "sample"))
+    feature, shape = self.builder.info.features[self._key], tuple(pipeline.feature_shape(self.builder, self.config, "sample"))
+    if not shape or not isinstance(feature, tfds.features.Image | tfds.features.Tensor):
+      raise ConfigError(f"data.features.sample={self._key!r} of {self.builder.name} is a {type(feature).__name__} {shape}: the "
+                        "task needs an image or a vector")
+    if None in shape:
+      raise ConfigError(f"data.resize=0 but the images of {self.builder.name} differ in size: give pixels a side, e.g. 32")
     if self.config.evaluate.quality == "ring" and shape != (2,):
       raise ConfigError(f"evaluate.quality='ring' is for gaussian_ring, the samples of {self.builder.name} are {shape}")
     networks = self.build_model(sample_shape=shape)
@@ -104,8 +123,9 @@ class GAN(Supervised):
       real, fake = self.real(part["sample"]), tf.stop_gradient(self.generated(part["noise"], True))
       of_real, of_fake = self.scores(real), self.scores(fake)
       losses = discriminator_losses(of_real, of_fake, self.config.loss.adversarial)
-      metrics = {"discriminator_loss": losses, "real_right": tf.cast(of_real > 0, tf.float32),
-                 "fake_right": tf.cast(of_fake < 0, tf.float32)}
+      middle = 0.5 if self.config.loss.adversarial == "least_squares" else 0.0  # between what stands for false and for real
+      metrics = {"discriminator_loss": losses, "real_right": tf.cast(of_real > middle, tf.float32),
+                 "fake_right": tf.cast(of_fake < middle, tf.float32)}
       return losses + self._penalty(real), metrics, {}
 
     def generate(part: Batch) -> tuple[tf.Tensor, dict[str, tf.Tensor], dict[str, tf.Tensor]]:
@@ -183,11 +203,13 @@ class GAN(Supervised):
     return (f"the generator collapsed: its samples differ by {100 * values['spread']:.2g}% of what the data do (less than "
             f"{100 * _COLLAPSED:.0f}%)")
 
-  def frame(self) -> np.ndarray:
-    """Returns samples: images side by side, or points over the real ones."""
+  def frame(self) -> np.ndarray | None:
+    """Returns samples: images side by side, or points over the real ones of the validation split."""
     if self.is_image:
       images = self.samples(_FILMED ** 2)
       return tiles(images, _FILMED, scale=max(1, 56 // images.shape[1]))
+    if not self.config.data.valid:
+      return None
     with drawing((5, 5)) as (figure, axis):
       scatter(axis, self.samples(2000), self._reals("valid"))
       return picture(figure)

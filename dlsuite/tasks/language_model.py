@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -39,6 +39,7 @@ class LanguageModel(Supervised):
   metrics = ("loss", "accuracy")
   reported = ("loss", "bits_per_byte", "accuracy")
   curves = ("loss", "bits_per_byte")
+  units: ClassVar[dict[str, str]] = {"loss": "nats a byte", "bits_per_byte": "bits"}
   network = "language_model"
 
   def open(self, prepare: bool = True) -> None:

@@ -1,5 +1,7 @@
 """The variational autoencoder: reconstruction plus the divergence of the code from a standard normal."""
 
+from typing import ClassVar
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -29,8 +31,10 @@ class VAE(Autoencoder):
   Source: Kingma & Welling 2014, section 2.3 (estimator), appendix B (divergence).
   """
 
+  encoded = 2  # mean and log variance
   metrics = ("loss", "reconstruction_loss", "divergence", "squared_error")
   curves = ("loss", "reconstruction_loss", "divergence")
+  units: ClassVar[dict[str, str]] = {"loss": "nats", "reconstruction_loss": "nats", "divergence": "nats"}
 
   def build_networks(self) -> dict[str, keras.Model]:
     """Returns `encoder` and `decoder`; each example brings noise of the code's size."""
