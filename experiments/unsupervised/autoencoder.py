@@ -9,7 +9,7 @@ Arguments: `mnist` (else the 8x8 digits inside scikit-learn), `code=2` (numbers 
 layer each way: PCA's subspace), `smoke`.
 
 Deviations:
-1. ReLU hidden units and random starting weights instead of logistic units pre-trained as Boltzmann machines.
+1. SiLU hidden units (ReLU on the small digits) and random starting weights instead of logistic units pre-trained as Boltzmann machines.
 2. Adam with a cosine schedule instead of conjugate gradients; squared error is trained, not cross-entropy.
 3. 55,000 images train, 5,000 choose the weights.
 
@@ -42,15 +42,16 @@ def get_config(arg: str = "") -> ConfigDict:
     c.evaluate.every_epochs = 20.0
     c.evaluate.batch_size = 200
   c.data.features = {"image": "image", "label": "label"}
-  c.data.batch_size = 256 if mnist else 64
+  c.data.batch_size = 128 if mnist else 64
   c.loss.reconstruction = "squared"
 
   c.model.name = "autoencoder"
   c.model.code_size = args.code or (30 if mnist else 2)
   c.model.widths = () if args.linear else (1000, 500, 250) if mnist else (128, 64)
+  c.model.activation = "silu" if mnist else "relu"
 
   c.optimizer.name = "adam"
-  c.optimizer.learning_rate = 1e-3 if not args.linear else 3e-3
+  c.optimizer.learning_rate = 2e-3 if mnist else 3e-3 if args.linear else 1e-3
   c.optimizer.schedule.name = "cosine"
   c.optimizer.warmup_epochs = 1.0
 
