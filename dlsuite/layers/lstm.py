@@ -110,7 +110,7 @@ def _looped(x: tf.Tensor, h: tf.Tensor, c: tf.Tensor, kernel: tf.Tensor, recurre
     h, c, *_ = _step(projected.read(t), h, c, recurrent)
     return t + 1, h, c, outputs.write(t, h)
 
-  start = (tf.constant(0), tf.transpose(h), tf.transpose(c), tf.TensorArray(narrow, steps, element_shape=[*recurrent.shape[:1], None]))
+  start = (tf.constant(0), tf.transpose(h), tf.transpose(c), tf.TensorArray(narrow, steps))
   _, h, c, outputs = tf.while_loop(lambda t, *_: t < steps, body, start, maximum_iterations=steps)
   return tf.transpose(outputs.stack(), [2, 0, 1]), tf.transpose(h), tf.transpose(c)
 
