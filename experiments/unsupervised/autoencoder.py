@@ -9,7 +9,8 @@ Arguments: `mnist` (else the 8x8 digits inside scikit-learn), `code=2` (numbers 
 layer each way: PCA's subspace), `smoke`.
 
 Deviations:
-1. SiLU hidden units (ReLU on the small digits) and random starting weights instead of logistic units pre-trained as Boltzmann machines.
+1. SiLU hidden units (ReLU on the small digits) and random starting weights instead of logistic units that were pre-trained as
+   Boltzmann machines.
 2. Adam with a cosine schedule instead of conjugate gradients; squared error is trained, not cross-entropy.
 3. 55,000 images train, 5,000 choose the weights.
 
