@@ -17,6 +17,7 @@ from matplotlib import pyplot as plt
 from matplotlib import ticker
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe & Ito 2008
+_START = 0.02  # share of the run whose steep fall the curves' scale leaves out
 _STYLE: Any = {
   "figure.dpi": 100, "savefig.dpi": 120, "font.size": 11, "axes.spines.top": False, "axes.spines.right": False,
   "axes.grid": True, "grid.alpha": 0.3, "axes.titlesize": 12, "axes.titlelocation": "left", "legend.frameon": False,
@@ -135,9 +136,11 @@ def learning_curves(rows: list[dict[str, Any]], config: ConfigDict, units: Mappi
       if name == metric and config.reference.value is not None:
         axis.axhline(config.reference.value, color=GREY, linestyle="--", linewidth=1,
                      label=f"published (test): {config.reference.value:g} {config.reference.unit}")
-      values = [row[name] for row in rows if name in row]
-      if min(values) > 0 and max(values) / min(values) > 30:
+      late = [row[name] for row in rows if name in row and row["step"] >= _START * rows[-1]["step"]]
+      if min(late) > 0 and max(late) / min(late) > 30:
         axis.set_yscale("log")
+      elif max(late) > min(late):  # the steep fall of the first steps would flatten all that follows
+        axis.set_ylim(min(late) - 0.05 * (max(late) - min(late)), max(late) + 0.05 * (max(late) - min(late)))
       axis.set(xlabel=over, ylabel=f"{name} ({units[name]})" if units[name] else name, title=f"{config.name}: {name}")
       axis.xaxis.set_major_locator(ticker.MaxNLocator(5))
       axis.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,g}"))
