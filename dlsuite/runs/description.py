@@ -11,7 +11,6 @@ from dlsuite.runs.console import Console
 from dlsuite.strategy import Strategy
 from dlsuite.training.loop import Plan
 
-
 _BATCHED = ("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3")
 
 
