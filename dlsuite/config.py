@@ -198,7 +198,13 @@ def chain(name: str, stages: Mapping[str, ConfigDict]) -> ConfigDict:
 
   A stage whose `init_from` is `stage:<name>` starts from the weights of that stage, which comes before it;
   `stage:<name>.<network>` takes those of one of its networks alone.
+
+  Raises:
+    ConfigError: if a stage's name is no plain word, or one of a config's own keys.
   """
+  for stage in stages:
+    if not stage.isidentifier() or stage in _shared("", ""):
+      raise ConfigError(f"a stage cannot be called {stage!r}: its name must be a plain word that is no key of a config")
   config = ConfigDict({"name": name, "order": tuple(stages), "stages": dict(stages)})  # a ConfigDict sorts its keys
   config.lock()
   return config

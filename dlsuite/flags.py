@@ -89,14 +89,7 @@ def parse(argv: list[str]) -> Options:
       raise ConfigError(f"--{name}={value!r} is unknown{nearest(value, allowed)}; allowed: {', '.join(allowed)}")
   if not values.config:
     raise ConfigError("--config is missing: give an experiment, e.g. --config=experiments/vision/lenet5.py; --list shows all")
-  stages = config_lib.stages_of(catalog.load(values.config))
-  for i, (name, plain) in enumerate(stages.items()):
-    config = stages[name] = _override(plain, _overrides_of(name, stages, rest))
-    with config.unlocked():
-      if values.init_from and i == 0:
-        config.init_from = values.init_from
-    checks.check(config)
-  checks.check_chain(stages)
+  stages = _stages(values, rest)
   if values.mode != "describe" and not values.workdir:
     raise ConfigError(f"--workdir is missing: --mode={values.mode} needs the run's folder, e.g. --workdir=/tmp/run")
   if values.prompt is not None and values.mode != "predict":
@@ -106,6 +99,22 @@ def parse(argv: list[str]) -> Options:
   elif values.stage:
     raise ConfigError("--stage is for --mode=evaluate and --mode=predict")
   return Options(stages, values.workdir, values.mode, values.split, values.prompt)
+
+
+def _stages(values: flags.FlagValues, rest: list[str]) -> dict[str, ConfigDict]:
+  """Returns the stages of the experiment, overridden and checked."""
+  stages = config_lib.stages_of(catalog.load(values.config))
+  for i, (name, plain) in enumerate(stages.items()):
+    try:
+      config = stages[name] = _override(plain, _overrides_of(name, stages, rest))
+      with config.unlocked():
+        if values.init_from and i == 0:
+          config.init_from = values.init_from
+      checks.check(config)
+    except ConfigError as e:
+      raise ConfigError(f"stage {name}: {e}" if name else str(e)) from None
+  checks.check_chain(stages)
+  return stages
 
 
 def _looked_at(stages: dict[str, ConfigDict], values: flags.FlagValues) -> dict[str, ConfigDict]:

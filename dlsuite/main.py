@@ -8,7 +8,7 @@ import sys
 from dlsuite import flags
 from dlsuite.errors import DlsuiteError
 from dlsuite.quiet import import_tensorflow
-from dlsuite.runs.record import Record
+from dlsuite.runs.record import Record, check_chain_folder
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,6 +19,8 @@ def main(argv: list[str] | None = None) -> int:
       print(options.message)
       return 0
     if options.mode != "describe":  # a folder that cannot be used is said at once, before TensorFlow's seconds
+      if len(options.stages) > 1:
+        check_chain_folder(options.workdir, options.stages)
       for folder, config in options.runs():
         Record(folder, config).check(must_exist=options.mode != "train")
     import_tensorflow()

@@ -12,21 +12,21 @@ from dlsuite.errors import ConfigError
 from dlsuite.main import main
 
 CPU = "--config.strategy.kind=cpu"
-# The first stage keeps the worse of its two evaluations, so that its selected weights are not its last; the second starts
-# from another seed and hardly moves.
+# The first stage keeps the worse of its two evaluations, so that its selected weights are not its last; the other starts
+# from another seed and hardly moves. Sorted by name, the stages would come the other way round.
 EXPERIMENT = """
 from dlsuite import catalog
 from dlsuite.config import chain
 
 def get_config(arg=""):
-  first, second = (catalog.load("experiments/vision/lenet5.py:smoke").unlock() for _ in range(2))
+  first, final = (catalog.load("experiments/vision/lenet5.py:smoke").unlock() for _ in range(2))
   first.optimizer.learning_rate = 0.01
   first.checkpoint.monitor, first.checkpoint.mode = "val_loss", "max"
-  second.init_from, second.seed = "stage:first", 1
-  second.optimizer.name, second.optimizer.learning_rate = "sgd", 1e-30
-  for stage in (first, second):
+  final.init_from, final.seed = "stage:first", 1
+  final.optimizer.name, final.optimizer.learning_rate = "sgd", 1e-30
+  for stage in (first, final):
     stage.analyses, stage.callbacks.tensorboard = (), False
-  return chain("two", {"first": first.lock(), "second": second.lock()})
+  return chain("two", {"first": first.lock(), "final": final.lock()})
 """
 
 
@@ -54,23 +54,33 @@ def refused(experiment, *arguments):
 
 def test_each_stage_has_a_folder_of_its_own_in_the_order_of_the_chain(experiment):
   options = flags.parse([experiment, "--workdir=/runs/a"])
-  assert [folder for folder, _ in options.runs()] == ["/runs/a/first", "/runs/a/second"]
+  assert [folder for folder, _ in options.runs()] == ["/runs/a/first", "/runs/a/final"]
   assert [config.init_from for _, config in options.runs()] == ["", "stage:first"]
+
+
+@pytest.mark.parametrize(("init_from", "source"), [
+  ("", ("", "")), ("stage:first", ("first", "")), ("stage:first.encoder", ("first", "encoder")), ("/runs/stage.a", ("", "")),
+])
+def test_a_stage_says_from_which_stage_and_network_it_starts(init_from, source):
+  c = config_lib.defaults("x", "classification")
+  c.init_from = init_from
+  assert config_lib.source_stage(c) == source
 
 
 @pytest.mark.parametrize("override", [("--config.seed=7",), ("--config.seed", "7"), ("-config.seed=7",)])
 def test_an_override_reaches_every_stage(stages_of, override):
-  assert {name: config.seed for name, config in stages_of(*override).items()} == {"first": 7, "second": 7}
+  assert {name: config.seed for name, config in stages_of(*override).items()} == {"first": 7, "final": 7}
 
 
-@pytest.mark.parametrize("override", [("--config.second.seed=7",), ("--config.second.seed", "7"), ("-config.second.seed=7",)])
+@pytest.mark.parametrize("override", [("--config.final.seed=7",), ("--config.final.seed", "7"), ("-config.final.seed=7",)])
 def test_an_override_of_a_stage_reaches_only_that_stage(stages_of, override):
-  assert {name: config.seed for name, config in stages_of(*override).items()} == {"first": 0, "second": 7}
+  assert {name: config.seed for name, config in stages_of(*override).items()} == {"first": 0, "final": 7}
 
 
 def test_overrides_of_all_and_of_single_stages_stand_beside_each_other_with_their_values(stages_of):
-  stages = stages_of("--config.first.seed", "3", "--config.train.steps", "6", "--config.second.model.width=2", "--config.seed=5",
-                     "--config.second.seed", "4", "--noconfig.first.callbacks.csv", "--config.second.callbacks.csv")
+  stages = stages_of("--config.first.seed", "3", "--config.train.steps", "6", "--config.final.model.width=2",
+                     "--config.seed=5", "--config.final.seed", "4", "--noconfig.first.callbacks.csv",
+                     "--config.final.callbacks.csv")
   assert [c.train.steps for c in stages.values()] == [6, 6]
   assert [c.model.width for c in stages.values()] == [1.0, 2.0]
   assert [c.seed for c in stages.values()] == [5, 4]  # the last one counts
@@ -78,8 +88,8 @@ def test_overrides_of_all_and_of_single_stages_stand_beside_each_other_with_thei
 
 
 def test_a_value_that_looks_like_a_stages_name_is_only_a_value(stages_of):
-  stages = stages_of("--config.first.name", "second", "--config.second.name=first.seed=3")
-  assert [c.name for c in stages.values()] == ["second", "first.seed=3"]
+  stages = stages_of("--config.first.name", "final", "--config.final.name=first.seed=3")
+  assert [c.name for c in stages.values()] == ["final", "first.seed=3"]
 
 
 def test_init_from_of_the_command_line_is_the_first_stages(stages_of):
@@ -87,17 +97,20 @@ def test_init_from_of_the_command_line_is_the_first_stages(stages_of):
 
 
 @pytest.mark.parametrize(("arguments", "says"), [
-  (("--config.second.init_from=stage:frist",),
-   "second.init_from='stage:frist': no such stage comes before (did you mean 'first'?); those before: first"),
-  (("--config.first.init_from=stage:second",), "first.init_from='stage:second': no such stage comes before; those before: none"),
-  (("--config.second.init_from=stage:second",), "second.init_from='stage:second': no such stage comes before; those before: first"),
-  (("--config.second.strategy.devices=2",), "second.strategy differs from the first stage's"),
-  (("--config.first.strategy.kind=cpu",), "second.strategy differs from the first stage's"),
-  (("--mode=evaluate", "--stage=secnd"), "--stage='secnd' is unknown (did you mean 'second'?); allowed: first, second"),
-  (("--stage=second",), "--stage is for --mode=evaluate and --mode=predict"),
+  (("--config.final.init_from=stage:frist",),
+   "final.init_from='stage:frist': no such stage comes before (did you mean 'first'?); those before: first"),
+  (("--config.final.init_from=stage:frist.classifier",), "no such stage comes before (did you mean 'first'?)"),
+  (("--config.first.init_from=stage:final",),
+   "first.init_from='stage:final': no such stage comes before; those before: none"),
+  (("--config.final.init_from=stage:final",),
+   "final.init_from='stage:final': no such stage comes before; those before: first"),
+  (("--config.final.strategy.devices=2",), "final.strategy differs from the first stage's"),
+  (("--config.first.strategy.kind=cpu",), "final.strategy differs from the first stage's"),
+  (("--mode=evaluate", "--stage=finale"), "--stage='finale' is unknown (did you mean 'final'?); allowed: final, first"),
+  (("--stage=final",), "--stage is for --mode=evaluate and --mode=predict"),
   (("--mode=predict", "--prompt="), "--prompt is empty"),
-  (("--config.second.data.bach_size=4",), "data.bach_size is not a key of this config (did you mean 'batch_size'?)"),
-  (("--config.second.seed",), "missing"),
+  (("--config.final.data.bach_size=4",), "data.bach_size is not a key of this config (did you mean 'batch_size'?)"),
+  (("--config.final.seed",), "missing"),
 ])
 def test_a_chain_that_cannot_be_is_refused_in_one_line(experiment, arguments, says):
   line = refused(experiment, *arguments)
@@ -112,19 +125,19 @@ def test_devices_that_are_the_same_for_all_stages_are_taken(stages_of):
 def test_evaluate_and_predict_look_at_the_last_stage_unless_another_is_named(experiment):
   for mode in ("evaluate", "predict"):
     command = [experiment, "--workdir=/nowhere", f"--mode={mode}"]
-    assert list(flags.parse(command).stages) == ["second"]
+    assert list(flags.parse(command).stages) == ["final"]
     assert list(flags.parse([*command, "--stage=first"]).stages) == ["first"]
 
 
 def test_a_later_stages_folder_that_holds_another_run_is_found_before_the_first_stage_trains(experiment, tmp_path, capfd,
                                                                                              monkeypatch):
   monkeypatch.setattr("dlsuite.main.import_tensorflow", lambda: pytest.fail("TensorFlow was imported too early"))
-  other = flags.parse([experiment, "--workdir=/nowhere", "--config.second.seed=9"]).stages["second"]
-  (tmp_path / "second").mkdir()
-  (tmp_path / "second/config.json").write_text(json.dumps(config_lib.to_json(other)))
+  other = flags.parse([experiment, "--workdir=/nowhere", "--config.final.seed=9"]).stages["final"]
+  (tmp_path / "final").mkdir()
+  (tmp_path / "final/config.json").write_text(json.dumps(config_lib.to_json(other)))
   assert main([experiment, f"--workdir={tmp_path}"]) == 2
   assert "seed (9 there, 1 here)" in capfd.readouterr().err
-  assert [path.name for path in tmp_path.iterdir()] == ["second"]
+  assert [path.name for path in tmp_path.iterdir()] == ["final"]
 
 
 # -- with TensorFlow
@@ -152,8 +165,8 @@ def run(experiment, tmp_path_factory):
 
 def test_each_stage_leaves_its_own_record_and_the_chains_folder_holds_nothing_else(run):
   workdir, _ = run
-  assert sorted(path.name for path in workdir.iterdir()) == ["first", "second"]
-  for stage, seed in (("first", 0), ("second", 1)):
+  assert sorted(path.name for path in workdir.iterdir()) == ["final", "first"]
+  for stage, seed in (("first", 0), ("final", 1)):
     result = json.loads((workdir / stage / "result.json").read_text())
     assert (result["seed"], result["steps"]) == (seed, 4)
     assert (workdir / stage / "figures/learning_curves.png").exists()
@@ -161,11 +174,11 @@ def test_each_stage_leaves_its_own_record_and_the_chains_folder_holds_nothing_el
 
 def test_a_stage_starts_from_the_selected_weights_of_the_stage_that_it_names(run):
   workdir, _ = run
-  (step, first), (_, second) = (weights(workdir / stage) for stage in ("first", "second"))
+  (step, first), (_, final) = (weights(workdir / stage) for stage in ("first", "final"))
   assert step < 4  # else the last weights would pass for the selected ones
-  assert first.keys() == second.keys()
+  assert first.keys() == final.keys()
   for name, value in first.items():
-    np.testing.assert_allclose(second[name], value, rtol=0, atol=1e-25, err_msg=name)  # the learning rate is 1e-30
+    np.testing.assert_allclose(final[name], value, rtol=0, atol=1e-25, err_msg=name)  # the learning rate is 1e-30
 
 
 def test_the_same_command_again_shows_the_results_and_trains_nothing(run, capsys):
@@ -174,27 +187,28 @@ def test_the_same_command_again_shows_the_results_and_trains_nothing(run, capsys
   assert main(command) == 0
   shown = capsys.readouterr().out
   assert shown.count("the run is complete; its result:") == 2
-  assert shown.index("stage first\n") < shown.index("stage second\n")
+  assert shown.index("stage first\n") < shown.index("stage final\n")
   assert "started from" not in shown
   after = contents(workdir)
   assert after.keys() == before.keys()
   changed = {name for name in before if after[name] != before[name]}
-  assert changed == {f"{stage}/{name}" for stage in ("first", "second") for name in ("log.txt", "provenance.json", ".lock")}
+  assert changed == {f"{stage}/{name}" for stage in ("first", "final") for name in ("log.txt", "provenance.json", ".lock")}
 
 
-def test_a_chain_that_was_stopped_between_two_stages_goes_on_with_the_second(run, tmp_path, capsys):
+@pytest.mark.parametrize("source", ["stage:first", "stage:first.classifier"])
+def test_a_chain_that_was_stopped_between_two_stages_goes_on_with_the_later(run, tmp_path, capsys, source):
   workdir, command = run
   shutil.copytree(workdir / "first", tmp_path / "run/first")
-  assert main([*command, f"--workdir={tmp_path / 'run'}"]) == 0
+  assert main([*command, f"--workdir={tmp_path / 'run'}", f"--config.final.init_from={source}"]) == 0
   shown = capsys.readouterr().out
   assert shown.count("the run is complete; its result:") == 1
   assert f"started from {tmp_path / 'run/first'}" in shown
   assert "10 weights matched, 0 did not" in shown
-  for name, value in weights(workdir / "second")[1].items():
-    assert weights(tmp_path / "run/second")[1][name].tobytes() == value.tobytes(), name
+  for name, value in weights(workdir / "final")[1].items():
+    assert weights(tmp_path / "run/final")[1][name].tobytes() == value.tobytes(), name
 
 
-@pytest.mark.parametrize("stage", ["first", "second"])
+@pytest.mark.parametrize("stage", ["first", "final"])
 def test_evaluate_reproduces_the_result_of_the_stage_that_is_named(run, stage, capsys):
   workdir, command = run
   before = contents(workdir)
@@ -207,11 +221,20 @@ def test_evaluate_reproduces_the_result_of_the_stage_that_is_named(run, stage, c
 
 
 def test_stages_whose_weights_differ_in_shape_are_refused_before_anything_is_written(experiment, tmp_path, capfd):
-  code = main([experiment, CPU, f"--workdir={tmp_path / 'run'}", "--config.second.model.width=2"])
+  code = main([experiment, CPU, f"--workdir={tmp_path / 'run'}", "--config.final.model.width=2"])
   line = capfd.readouterr().err
   assert code == 2
-  assert line.startswith("dlsuite: second.init_from='stage:first': c1/kernel has shape (5, 5, 1, 6) in stage first, (5, 5, 1, 12)")
+  assert line.startswith("dlsuite: final.init_from='stage:first': c1/kernel has shape (5, 5, 1, 6) in stage first, "
+                         "(5, 5, 1, 12) in stage final")
   assert line.count("\n") == 1
+  assert not list(tmp_path.iterdir())
+
+
+def test_a_network_that_the_earlier_stage_has_not_is_refused_with_the_nearest(experiment, tmp_path, capfd):
+  code = main([experiment, CPU, f"--workdir={tmp_path / 'run'}", "--config.final.init_from=stage:first.clasifier"])
+  line = capfd.readouterr().err
+  assert code == 2
+  assert "stage first has no network 'clasifier' (did you mean 'classifier'?); it has: classifier" in line
   assert not list(tmp_path.iterdir())
 
 
@@ -228,9 +251,9 @@ def test_stages_without_a_weight_in_common_are_refused(experiment, tmp_path, cap
     return network
 
   monkeypatch.setattr(lenet5, "build", with_other_names)
-  code = main([experiment, CPU, f"--workdir={tmp_path / 'run'}", "--config.second.model.width=2"])
+  code = main([experiment, CPU, f"--workdir={tmp_path / 'run'}", "--config.final.model.width=2"])
   line = capfd.readouterr().err
   assert code == 2
-  assert "second.init_from='stage:first': the stages have no weight in common; first has c1/kernel" in line
-  assert "second has other_c1/kernel" in line
+  assert "final.init_from='stage:first': the stages have no weight in common; first has c1/kernel" in line
+  assert "final has other_c1/kernel" in line
   assert not list(tmp_path.iterdir())

@@ -104,5 +104,6 @@ def test_keras_accepts_the_least_value_that_a_config_may_give(name):
 
   cls, known = checks.OPTIMIZERS[name]
   least = {"beta_1": 1e-6 if name == "lion" else 0.0, "learning_rate_power": -10.0}
-  numbers = [argument for argument in known if checks.open_keys("vision.lenet5", "classification")[f"optimizer.arguments.{argument}"] is float]
+  kinds = checks.open_keys("vision.lenet5", "classification")
+  numbers = [argument for argument in known if kinds[f"optimizer.arguments.{argument}"] is float]
   getattr(keras.optimizers, cls)(**{argument: least.get(argument, 0.0) for argument in numbers})

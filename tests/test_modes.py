@@ -105,6 +105,16 @@ def test_the_command_of_a_finished_run_shows_its_result_and_changes_only_the_log
   assert len(json.loads(after["provenance.json"])) == len(json.loads(before["provenance.json"])) + 1
 
 
+def test_a_prompt_for_a_task_that_writes_no_text_is_refused(run, capfd):
+  workdir, command = run
+  before = contents(workdir)
+  assert main([*command, "--mode=predict", "--prompt=hello"]) == 2
+  line = capfd.readouterr().err
+  assert "--prompt is for language models" in line and "task='classification'" in line
+  assert line.count("\n") == 1
+  assert contents(workdir) == before
+
+
 def test_list_prints_the_catalogue(capsys):
   assert main(["--list"]) == 0
   lines = capsys.readouterr().out.splitlines()

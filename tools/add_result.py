@@ -1,17 +1,24 @@
 """Adds finished runs to experiments/results.csv, from their own records.
 
-    python -m tools.add_result /tmp/lenet0 /tmp/lenet1 ...
+    python -m tools.add_result /tmp/lenet0 /tmp/lenet1 /tmp/chain/finetune ...
 
 A row needs a result, a commit and a clean work tree at every start of the run; a run that is there already is left alone.
+A stage of a chain is a run of its own, `WORKDIR/STAGE`; its row's `config` ends in `#STAGE`.
 """
 
 import csv
 import json
 import pathlib
+import re
 import sys
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from dlsuite.errors import WorkdirError
+from ml_collections import ConfigDict
+
+from dlsuite import catalog
+from dlsuite import config as config_lib
+from dlsuite.errors import DlsuiteError, WorkdirError, one_of
 
 TABLE = pathlib.Path(__file__).resolve().parent.parent / "experiments" / "results.csv"
 COLUMNS = ("config", "overrides", "seed", "metric", "unit", "value", "published", "difference", "source", "valid", "steps",
@@ -22,8 +29,11 @@ def row_of(workdir: pathlib.Path) -> dict[str, Any]:
   """Returns the row of one run.
 
   Raises:
-    WorkdirError: if the run has not ended, or was started from a changed work tree.
+    WorkdirError: if the run has not ended, has no value, was started from a changed work tree, or is no stage of its chain.
+    ConfigError: if its experiment cannot be loaded.
   """
+  if found := sorted(workdir.glob("*/result.json")):
+    raise WorkdirError(f"{workdir}: holds a chain: give the folder of one stage, e.g. {found[-1].parent}")
   try:
     result = json.loads((workdir / "result.json").read_text())
     starts = json.loads((workdir / "provenance.json").read_text())
@@ -31,17 +41,63 @@ def row_of(workdir: pathlib.Path) -> dict[str, Any]:
     raise WorkdirError(f"{workdir}: {pathlib.Path(e.filename).name} is missing: the run has not ended") from None
   if any(start["dirty"] or not start["commit"] for start in starts):
     raise WorkdirError(f"{workdir}: started from a work tree with changes or without a commit: its code is not known")
-  flags = dict(item.lstrip("-").split("=", 1) for item in starts[0]["command"][1:] if "=" in item)
-  overrides = sorted(f"{k}={v}" for k, v in flags.items() if k.startswith("config.") and k != "config.seed")
+  if result["value"] is None:
+    raise WorkdirError(f"{workdir}: has no value: its reference.metric={result['metric']!r} is none of what its test measured: "
+                       f"{', '.join(result['test']) or 'nothing'}")
+  flags = _flags(starts[0]["command"][1:])
+  stages = config_lib.stages_of(catalog.load(flags["config"]))
+  stage = _stage(workdir, stages)
   return {
-    "config": flags["config"], "overrides": " ".join(overrides), "seed": result["seed"], "metric": result["metric"],
-    "unit": result["unit"], "value": f"{result['value']:.6g}", "published": result["reference"],
+    "config": flags["config"] + f"#{stage}" * bool(stage), "overrides": " ".join(_overrides(flags, stages, stage)),
+    "seed": result["seed"], "metric": result["metric"], "unit": result["unit"], "value": f"{result['value']:.6g}",
+    "published": result["reference"],
     "difference": None if result["difference"] is None else f"{result['difference']:.4g}",
     "source": ", ".join(filter(None, (result["paper"], result["table"]))),
     "valid": f"{result['valid'].get(result['metric'], float('nan')):.6g}", "steps": result["steps"],
     "hours": f"{result['train_seconds'] / 3600:.3f}", "hardware": starts[-1]["hardware"], "commit": starts[0]["commit"][:12],
     "fingerprint": result["fingerprint"],
   }
+
+
+def _flags(words: list[str]) -> dict[str, str]:
+  """Returns {flag: text} of a command's words; the text may be the next word, and is `true` where there is none."""
+  found: dict[str, str] = {}
+  name = ""
+  for word in words:
+    if re.match("--?[a-z]", word):
+      name, equals, text = word.lstrip("-").partition("=")
+      off = name.startswith("noconfig.")
+      name = name.removeprefix("no") if off else name
+      found[name] = text if equals else "false" if off else "true"
+    else:
+      found[name] = word
+  return found
+
+
+def _stage(workdir: pathlib.Path, stages: Collection[str]) -> str:
+  """Returns the stage that a folder of a chain holds, by the folder's name; empty if the experiment is no chain."""
+  if "" in stages:
+    return ""
+  name = workdir.resolve().name
+  if name not in stages:
+    raise WorkdirError(f"{workdir}: its experiment is a chain: {one_of('stage', name, stages)}")
+  return name
+
+
+def _overrides(flags: Mapping[str, str], stages: Mapping[str, ConfigDict], stage: str) -> list[str]:
+  """Returns the overrides but the seed's; of a chain those of all stages, of the stage, and of those that it starts from."""
+  concern = {stage}
+  for name in reversed(list(stages)):  # a stage starts from one before it
+    if name in concern:
+      concern.add(config_lib.source_stage(stages[name])[0])
+  others, seeds = set(stages) - concern, ("config.seed", f"config.{stage}.seed")
+  return sorted(f"{name}={text}" for name, text in flags.items()
+                if name.startswith("config.") and name not in seeds and name.split(".")[1] not in others)
+
+
+def _identity(row: Mapping[str, Any]) -> tuple[str, ...]:
+  """Returns what tells a run from all others; stages that start from different weights may have one fingerprint."""
+  return tuple(str(row[column]) for column in ("config", "overrides", "seed", "commit", "fingerprint"))
 
 
 def main(workdirs: list[str]) -> int:
@@ -51,15 +107,15 @@ def main(workdirs: list[str]) -> int:
     return 2
   try:
     new = [row_of(pathlib.Path(workdir)) for workdir in workdirs]
-  except WorkdirError as e:
+  except DlsuiteError as e:
     print(f"add_result: {e}", file=sys.stderr)
     return e.exit_code
   rows: list[dict[str, Any]] = []
   if TABLE.exists():
     with open(TABLE, newline="", encoding="utf-8") as f:
       rows = list(csv.DictReader(f))
-  known = {(row["fingerprint"], str(row["seed"]), row["commit"]) for row in rows}
-  rows += [row for row in new if (row["fingerprint"], str(row["seed"]), row["commit"]) not in known]
+  known = {_identity(row) for row in rows}
+  rows += [row for row in new if _identity(row) not in known]
   rows.sort(key=lambda row: (row["config"], row["overrides"], int(row["seed"])))
   with open(TABLE, "w", newline="", encoding="utf-8") as f:
     writer = csv.DictWriter(f, COLUMNS)

@@ -2,9 +2,9 @@
 
     python -m tools.bench_rl [--rounds=5]
 
-Both play eight environments and learn 32 gradient steps from batches of 64 after every 64 agent steps, with the same perceptron
-of 2 x 128 units, memory, clipping and target copies; start-up and the first 4,000 agent steps are not counted, evaluation is off.
-Ours is double DQN with three-step returns, which costs one more forward pass than stable-baselines3's plain DQN. Needs the
+Both play eight environments and learn 32 gradient steps from batches of 64 after every 64 agent steps, with the same
+perceptron of 2 x 128 units, memory, clipping and target copies; start-up and the first 4,000 agent steps are not counted,
+evaluation is off. Ours is double DQN with three-step returns, which costs one more forward pass than stable-baselines3's plain DQN. Needs the
 extras `bench` and `rl`.
 """
 
@@ -65,8 +65,8 @@ def theirs() -> float:
       return True
 
   # A target copy every 128 gradient steps is one every 256 agent steps.
-  model = DQN("MlpPolicy", make_vec_env("CartPole-v1", 8, seed=0), learning_rate=1e-3, buffer_size=50_000, learning_starts=1_000,
-              batch_size=64, gamma=0.99, train_freq=8, gradient_steps=32, target_update_interval=256,
+  model = DQN("MlpPolicy", make_vec_env("CartPole-v1", 8, seed=0), learning_rate=1e-3, buffer_size=50_000,
+              learning_starts=1_000, batch_size=64, gamma=0.99, train_freq=8, gradient_steps=32, target_update_interval=256,
               exploration_fraction=0.1, exploration_final_eps=0.04, max_grad_norm=10.0, policy_kwargs={"net_arch": [128, 128]},
               seed=0, device="cpu")
   clock = Clock()
@@ -93,7 +93,8 @@ def main(argv: list[str] | None = None) -> int:
   for i in range(arguments.rounds):
     for side, speeds in found.items():
       speeds.append(_in_own_process(side))
-    print(f"round {i + 1}: ours {found['ours'][-1]:,.0f}, stable-baselines3 {found['theirs'][-1]:,.0f} agent steps/s", flush=True)
+    print(f"round {i + 1}: ours {found['ours'][-1]:,.0f}, stable-baselines3 {found['theirs'][-1]:,.0f} agent steps/s",
+          flush=True)
   ratios = [a / b for a, b in zip(found["ours"], found["theirs"], strict=True)]
   print(f"median: ours {statistics.median(found['ours']):,.0f}, stable-baselines3 {statistics.median(found['theirs']):,.0f}; "
         f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})")

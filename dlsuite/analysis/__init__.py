@@ -1,7 +1,8 @@
-"""Questions asked of a trained network. A module here exposes `draw(task, found, path)`.
+"""Questions asked of a trained network. A module here exposes `draw(task, found, path)` and `NEEDS`.
 
-`found` is what `task.analysed()` returns; `path` is the figure's PNG. `draw` returns the numbers that it found, {name:
-value}, or None if there is nothing to draw for this network.
+`NEEDS` names what it reads of `found`, and what it takes of the task that not every task has. `found` is what
+`task.analysed()` returns; `path` is the figure's PNG. `draw` returns the numbers that it found, {name: value}, or None if
+there is nothing to draw for this network.
 """
 
 import importlib
@@ -17,7 +18,8 @@ Numbers = dict[str, float]
 def run(names: Iterable[str], task: Any, folder: pathlib.Path | None, console: Console) -> dict[str, Numbers]:
   """Draws `<folder>/<name>.png` for each named analysis and returns their numbers.
 
-  Every worker takes part in what the analyses look at; those without a folder draw nothing.
+  An analysis that the task gives too little for is named and left out. Every worker takes part in what the analyses look
+  at; those without a folder draw nothing.
   """
   names = list(names)
   if not names or not task.config.data.get("test", True):
@@ -28,6 +30,10 @@ def run(names: Iterable[str], task: Any, folder: pathlib.Path | None, console: C
   numbers: dict[str, Numbers] = {}
   for name in names:
     module = importlib.import_module(f"dlsuite.analysis.{name}")
+    missing = [word for word in module.NEEDS if word not in found and not hasattr(task, word)]
+    if missing:
+      console.line(f"  analysis {name}: not for task={task.config.task!r} on these data, it needs {', '.join(missing)}")
+      continue
     answer = module.draw(task, found, folder / f"{name}.png")
     if answer is None:
       console.line(f"  analysis {name}: nothing to draw for this network")

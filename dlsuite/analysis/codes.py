@@ -8,11 +8,13 @@ import numpy as np
 
 from dlsuite.runs.figures import figure
 
+NEEDS = ("code",)
+
 _MOST = 4000  # points: more hide each other
 
 
 def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float]:
-  """Draws the codes; of more than two numbers, their first two principal components.
+  """Draws the codes; of more than two numbers, their first two principal components; of one number, over the classes.
 
   Args:
     task: an autoencoder's.
@@ -26,8 +28,11 @@ def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[st
   from sklearn.neighbors import KNeighborsClassifier
 
   codes, labels = found["code"], found.get("label", np.zeros(len(found["code"]), int))
-  flat = codes if codes.shape[1] == 2 else PCA(2).fit_transform(codes)[:, :2]
-  axes_names = ("code 1", "code 2") if codes.shape[1] == 2 else ("first principal component", "second")
+  if codes.shape[1] > 2:
+    flat, axes_names = PCA(2).fit_transform(codes), ("first principal component", "second")
+  else:
+    flat = codes if codes.shape[1] == 2 else np.column_stack([codes, labels])
+    axes_names = ("code 1", "code 2" if codes.shape[1] == 2 else "class")
   shades = matplotlib.colormaps["tab10"]
   with figure(path, size=(8, 6.5)) as (_, axis):
     for label in np.unique(labels):
@@ -38,7 +43,7 @@ def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[st
                       bbox={"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": shades(int(label) % 10)})
     axis.set(xlabel=axes_names[0], ylabel=axes_names[1],
              title=f"{task.config.name}: codes of {min(len(codes), _MOST):,} test images, by class")
-  if "label" not in found:
+  if "label" not in found or len(codes) < 2:
     return {}
-  nearest = KNeighborsClassifier(2).fit(codes, labels).kneighbors(codes, return_distance=False)[:, 1]
+  nearest = KNeighborsClassifier(1).fit(codes, labels).kneighbors(return_distance=False)[:, 0]
   return {"nearest_code_of_same_class": float(np.mean(labels[nearest] == labels))}

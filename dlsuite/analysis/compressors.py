@@ -10,6 +10,8 @@ import numpy as np
 
 from dlsuite.runs.figures import BLUE, GREY, figure
 
+NEEDS = ("text", "bits")
+
 _DICTIONARY = 64 * 2**20  # bytes that xz looks back, more than any training text here
 
 

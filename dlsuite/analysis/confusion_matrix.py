@@ -7,6 +7,8 @@ import numpy as np
 
 from dlsuite.runs.figures import figure
 
+NEEDS = ("label", "predicted", "num_classes")
+
 _MOST_CLASSES = 30
 
 

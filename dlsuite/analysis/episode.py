@@ -7,6 +7,8 @@ import numpy as np
 
 from dlsuite.runs.figures import film
 
+NEEDS = ("return", "episode")
+
 _MOST = 500  # pictures
 _EVERY = 2  # agent steps a picture
 

@@ -7,6 +7,8 @@ import numpy as np
 
 from dlsuite.runs.figures import figure
 
+NEEDS = ("input_shape",)
+
 _MOST = 64
 
 

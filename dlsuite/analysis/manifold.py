@@ -7,6 +7,8 @@ import numpy as np
 
 from dlsuite.runs.figures import figure, tiles
 
+NEEDS = ("code", "decode")
+
 _SIDE = 15
 
 

@@ -7,6 +7,8 @@ import numpy as np
 
 from dlsuite.runs.figures import figure
 
+NEEDS = ("image", "label", "predicted", "probabilities")
+
 _ROWS, _COLUMNS = 4, 6
 
 

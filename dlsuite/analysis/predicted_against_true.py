@@ -7,6 +7,8 @@ import numpy as np
 
 from dlsuite.runs.figures import BLUE, GREY, ORANGE, figure
 
+NEEDS = ("features", "target", "predicted")
+
 _PENALTIES = np.logspace(-3, 3, 25)  # tried on the validation split
 
 
@@ -38,7 +40,7 @@ def ridge_predictions(train: dict[str, np.ndarray], valid: dict[str, np.ndarray]
 
 def r2(target: np.ndarray, predicted: np.ndarray) -> float:
   """Returns 1 - squared error / variance."""
-  return 1.0 - float(np.mean((target - predicted) ** 2) / np.var(target))
+  return 1.0 - float(np.mean((target - predicted) ** 2) / max(np.var(target), 1e-12))
 
 
 def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float]:

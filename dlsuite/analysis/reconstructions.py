@@ -7,6 +7,8 @@ import numpy as np
 
 from dlsuite.runs.figures import figure
 
+NEEDS = ("image", "reconstruction", "code")
+
 _SHOWN = 10
 
 
@@ -26,15 +28,18 @@ def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[st
   images = found["image"] / 255.0
   flat = images.reshape(len(images), -1)
   train = task.arrays("train")["image"].reshape(-1, flat.shape[1]) / np.float32(255.0)
-  size = min(found["code"].shape[1], flat.shape[1], len(train))
+  code_size = found["code"].shape[1]
+  size = min(code_size, flat.shape[1], len(train))
   pca = PCA(size, svd_solver="covariance_eigh").fit(train)
   linear = pca.inverse_transform(pca.transform(flat)).reshape(images.shape)
   numbers = {"network_squared_error": float(np.square(images - found["reconstruction"]).sum((1, 2, 3)).mean()),
              "pca_squared_error": float(np.square(images - linear).sum((1, 2, 3)).mean())}
   chosen = np.unique(found["label"], return_index=True)[1] if "label" in found else np.arange(len(images))
   chosen = chosen[:_SHOWN]
-  rows = (("test image", images), (f"network, {size} numbers", found["reconstruction"]), (f"PCA, {size} components", linear))
-  with figure(path, len(rows), len(chosen), (10, 3.6)) as (fig, axes):
+  rows = (("test image", images), (f"network, {code_size} numbers", found["reconstruction"]),
+          (f"PCA, {size} components", linear))
+  with figure(path, len(rows), len(chosen), (10, 3.6)) as (fig, grid):
+    axes = np.reshape(grid, (len(rows), len(chosen)))  # one image makes it flat
     for row, (name, pictures) in enumerate(rows):
       for column, i in enumerate(chosen):
         axis = axes[row, column]

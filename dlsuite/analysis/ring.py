@@ -9,6 +9,8 @@ from dlsuite.data.builders.gaussian_ring.gaussian_ring_dataset_builder import SP
 from dlsuite.metrics.sample_quality import modes_covered
 from dlsuite.runs.figures import BLUE, GREY, figure
 
+NEEDS = ("point", "samples")
+
 
 def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float] | None:
   """Draws samples over real points, and how many good samples each mode gets.

@@ -7,6 +7,8 @@ import numpy as np
 
 from dlsuite.runs.figures import figure, tiles
 
+NEEDS = ("image", "samples")
+
 _SIDE = 10
 
 

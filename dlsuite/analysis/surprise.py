@@ -8,6 +8,8 @@ import numpy as np
 
 from dlsuite.runs.figures import figure
 
+NEEDS = ("text", "bits")
+
 _ROWS, _COLUMNS = 30, 88
 _MOST = 8.0  # bits: what a byte costs without any model
 
@@ -32,8 +34,7 @@ def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[st
   costs = np.full((_ROWS, _COLUMNS), np.nan)
   for r, c, i in shown:
     costs[r, c] = found["bits"][i]
-  shades = matplotlib.colormaps["YlOrRd"].copy()
-  shades.set_bad("white")
+  shades = matplotlib.colormaps["YlOrRd"].with_extremes(bad="white")
   with figure(path, size=(11, 6.4)) as (fig, axis):
     picture = axis.imshow(costs, cmap=shades, vmin=0, vmax=_MOST, aspect=1.9, alpha=0.85)
     for r, c, i in shown:

@@ -60,6 +60,8 @@ def normal(seed: int, epoch: tf.Tensor, example: tf.Tensor, size: int) -> tf.Ten
 
   Source: Box & Muller 1958, "A note on the generation of random normal deviates".
   """
+  if size > 1 << 18:
+    raise ValueError(f"an example has 2**18 normal numbers, not {size}")
   first, second = (1 << 19) + tf.range(size), (3 << 18) + tf.range(size)
   radius = tf.sqrt(-2.0 * tf.math.log(1.0 - uniform(seed, epoch, example, first)))
   return radius * tf.cos(2.0 * np.pi * uniform(seed, epoch, example, second))

@@ -1,7 +1,8 @@
 """`--init_from`: starts from another run's weights and says what matched, what did not, and why."""
 
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -32,16 +33,32 @@ def check_stages(stages: Mapping[str, ConfigDict], strategy: Strategy, task_of: 
       known = [group.removeprefix("network.") for group in shapes[source]]
       raise ConfigError(f"{key}: stage {source} has no network {network!r}{nearest(network, known)}; it has: "
                         f"{', '.join(known)}")
-    ours = {path: shape for group in shapes[name].values() for path, shape in group.items()}
-    theirs = {path: shape for group, found in shapes[source].items() if _is_of(group, network) for path, shape in found.items()}
-    shared = [path for path in ours if path in theirs]
+    theirs = {group: found for group, found in shapes[source].items() if _is_of(group, network)}
+    shared = [(shape, theirs[there][path], path) for group, found in shapes[name].items() for path, shape in found.items()
+              if (there := _group_of(group, path, theirs))]
     if not shared:
-      raise ConfigError(f"{key}: the stages have no weight in common; {source} has {', '.join(list(theirs)[:4])}, {name} has "
-                        f"{', '.join(list(ours)[:4])}")
-    for path in shared:
-      if ours[path] != theirs[path]:
-        raise ConfigError(f"{key}: {path} has shape {theirs[path]} in stage {source}, {ours[path]} in stage {name}: give both "
+      raise ConfigError(f"{key}: the stages have no weight in common; {source} has {_first_paths(theirs)}, {name} has "
+                        f"{_first_paths(shapes[name])}")
+    for shape_here, shape_there, path in shared:
+      if shape_here != shape_there:
+        raise ConfigError(f"{key}: {path} has shape {shape_there} in stage {source}, {shape_here} in stage {name}: give both "
                           "stages the same model sizes")
+
+
+def _first_paths(groups: Mapping[str, Mapping[str, Any]]) -> str:
+  return ", ".join([path for paths in groups.values() for path in paths][:4])
+
+
+def _group_of(group: str, path: str, theirs: Mapping[str, Collection[str]]) -> str:
+  """Returns the group of another run in which to look for a weight, or an empty text.
+
+  Networks of one name go together. A network that the other run has not takes a weight from the only network that has one
+  of that path.
+  """
+  if group in theirs:
+    return group if path in theirs[group] else ""
+  holders = [name for name, paths in theirs.items() if path in paths]
+  return holders[0] if len(holders) == 1 else ""
 
 
 def _is_of(group: str, network: str) -> bool:
@@ -67,12 +84,14 @@ def init_from(run: str, network: str, task: Task, console: Console) -> None:
   found = other.selected() or other.newest_of_any_config()
   if found is None:
     raise WorkdirError(f"--init_from={run} holds no whole checkpoint")
-  values = {path: found.arrays[f"{group}/{i:04d}"] for group, paths in found.meta["paths"].items()
-            if _is_of(group, network) for i, path in enumerate(paths)}
-  matched, reasons = 0, []
-  for variables in task.weights().values():
+  values = {group: {path: found.arrays[f"{group}/{i:04d}"] for i, path in enumerate(paths)}
+            for group, paths in found.meta["paths"].items() if _is_of(group, network)}
+  matched, reasons, left = 0, [], {(group, path) for group, paths in values.items() for path in paths}
+  for group, variables in task.weights().items():
     for variable in variables:
-      value = values.pop(variable.path, None)
+      there = _group_of(group, variable.path, values)
+      value = values[there][variable.path] if there else None
+      left.discard((there, variable.path))
       if value is None:
         reasons.append(f"{variable.path} {tuple(variable.shape)}: not in the other run")
       elif tuple(value.shape) != tuple(variable.shape):
@@ -80,7 +99,7 @@ def init_from(run: str, network: str, task: Task, console: Console) -> None:
       else:
         variable.assign(value)
         matched += 1
-  reasons += [f"{path} {tuple(value.shape)}: not in this network" for path, value in values.items()]
+  reasons += [f"{path} {tuple(values[group][path].shape)}: not in this network" for group, path in sorted(left)]
   if not matched:
     raise WorkdirError(f"--init_from={run}: no weight agrees in path and shape; first: {reasons[0]}")
   for learner in task.learners.values():

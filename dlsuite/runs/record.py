@@ -9,6 +9,7 @@ import os
 import pathlib
 import platform
 import tempfile
+from collections.abc import Collection
 from typing import IO, Any
 
 from ml_collections import ConfigDict
@@ -37,6 +38,19 @@ def write_text(path: pathlib.Path, text: str) -> None:
 
 
 _LOCK = ".lock"
+
+
+def check_chain_folder(workdir: str, stages: Collection[str]) -> None:
+  """Looks whether a folder can hold the runs of a chain's stages.
+
+  Raises:
+    WorkdirError: if it holds anything else.
+  """
+  folder = pathlib.Path(workdir).expanduser()
+  others = sorted(path.name for path in folder.iterdir() if path.name not in stages) if folder.is_dir() else []
+  if others:
+    raise WorkdirError(f"--workdir={folder} holds {others[0]}, which is no stage of this chain ({', '.join(stages)}): give a "
+                       "new folder")
 
 
 def _is_ours(path: pathlib.Path) -> bool:

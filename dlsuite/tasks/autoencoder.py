@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dlsuite.errors import ConfigError
 from dlsuite.runs.figures import tiles
 from dlsuite.tasks.images import Images
 from dlsuite.training.learner import Batch
@@ -29,14 +30,29 @@ class Autoencoder(Images):
 
   `bernoulli`: cross-entropy in nats of the decoder's logits (LeCun 1987; Kingma & Welling 2014, C.1); `squared`: squared
   error of the decoder's values, as PCA minimises it.
+
+  Attributes:
+    encoded: how many outputs the encoder must have.
   """
+
+  encoded = 1
 
   metrics: tuple[str, ...] = ("loss", "squared_error")
   curves: tuple[str, ...] = ("loss", "squared_error")
 
   def build_networks(self) -> dict[str, keras.Model]:
-    """Returns `encoder` and `decoder`."""
-    return self.build_model(input_shape=self.input_shape)
+    """Returns `encoder` and `decoder`.
+
+    Raises:
+      ConfigError: if `model.name` gives others, or an encoder for another task.
+    """
+    networks, name = self.build_model(input_shape=self.input_shape), self.config.model.name
+    if networks.keys() != {"encoder", "decoder"}:
+      raise ConfigError(f"model.name={name!r} is no model for task={self.config.task!r}: it gives no encoder and decoder")
+    if (given := len(networks["encoder"].outputs)) != self.encoded:
+      raise ConfigError(f"model.name={name!r} gives an encoder with {given} output{'s'[:given - 1]}, task={self.config.task!r} "
+                        f"needs {self.encoded}: set model.variational={self.encoded == 2}")
+    return networks
 
   def augment(self, batch: Batch, uniform: Callable[[int | tf.Tensor], tf.Tensor]) -> Batch:  # type: ignore[override]
     """Adds which pixels the encoder sees, `kept` [b, H, W, C], if some are to be hidden (Vincent et al. 2008, section 2.3)."""

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from dlsuite.data.feed import Feed
 from dlsuite.rl import environments
 from dlsuite.rl.agent import Agent
+from dlsuite.rl.replay import Replay
 from dlsuite.strategy import Strategy
 from dlsuite.tasks.base import Measurement, Task
 from dlsuite.training.learner import Batch, Learner
@@ -54,8 +55,10 @@ class DQN(Task):
     self._total_steps = 1
 
   def open(self, prepare: bool = True) -> None:
-    """Sees to it that the environment exists and has actions that can be counted."""
+    """Sees to it that the environment exists and has actions that can be counted, and that windows fit into the memory."""
     environments.check(self.config.environment.name)
+    options = self.config.agent
+    Replay(self.config.replay.capacity, self.config.environment.count, (), np.uint8, options.n_step, options.gamma)
     self._environments = environments.Environments(self.config.environment.name, 1, 0, "shapes")
 
   def describe_data(self) -> tuple[str, list[list[str]]]:

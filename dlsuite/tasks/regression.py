@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from dlsuite.data import sources
+from dlsuite.errors import DataError
 from dlsuite.tasks.supervised import Supervised
 from dlsuite.training.learner import Batch
 
@@ -20,8 +21,17 @@ class Regression(Supervised):
   network = "regressor"
 
   def open(self, prepare: bool = True) -> None:
-    """Finds the tfds set and measures the training split; one that is not prepared counts as standardised."""
+    """Finds the tfds set and measures the training split; one that is not prepared counts as standardised.
+
+    Raises:
+      DataError: as `Supervised.open`, and if the features are no numbers or the target is not one number.
+    """
     super().open(prepare)
+    for word, needed in (("features", "numbers in a row"), ("target", "one number")):
+      feature = sources.feature(self.builder, self.config.data.features, word, tfds.features.Tensor)
+      if bool(feature.shape) != (word == "features") or not np.issubdtype(feature.np_dtype, np.number):
+        raise DataError(f"data.features.{word}={self.config.data.features[word]!r} of {self.builder.name} is a "
+                        f"{type(feature).__name__} {tuple(feature.shape)}; the task needs {needed}")
     self._moments = {word: (np.zeros([], np.float32), np.ones([], np.float32)) for word in ("features", "target")}
     arrays = self.arrays("train") if self.builder.info.splits else {}
     for word in self._moments.keys() & arrays.keys():

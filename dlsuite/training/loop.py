@@ -290,9 +290,8 @@ class Loop:
     return values
 
   def _evaluate_and_select(self) -> dict[str, float]:
-    if self._record.active and (picture := self._task.frame()) is not None:
-      figures.save_frame(self._record.frames, self.step, picture)
     if not self._plan.validates:
+      self._film()
       return {}
     began = time.monotonic()
     found = self._task.evaluate("valid")
@@ -302,6 +301,7 @@ class Loop:
       raise self._diverged(self.step, f"the validation {bad[0]}")
     if fault := self._task.check(values):
       raise self._lost(self.step, fault)
+    self._film()
     self._row("valid", values, examples_per_second=rate)
     logs = {f"val_{name}": value for name, value in values.items()}
     text = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
@@ -311,6 +311,10 @@ class Loop:
     self._console.line(f"step {self.step:,}  {self._epoch_text(2)}valid: {text}" + ("  (best so far)" if chosen else ""))
     self._clock, self._clock_step, self._waited = time.monotonic(), self.step, 0.0
     return logs
+
+  def _film(self) -> None:
+    if self._record.active and (picture := self._task.frame()) is not None:
+      figures.save_frame(self._record.frames, self.step, picture)
 
   def _save_selected(self, values: dict[str, float]) -> None:
     arrays, _ = checkpoints.collect(self._task.evaluated_weights())

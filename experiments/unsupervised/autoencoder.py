@@ -52,7 +52,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.model.activation = "silu" if mnist else "relu"
 
   c.optimizer.name = "adam"
-  c.optimizer.learning_rate = 2e-3 if mnist else 3e-3 if args.linear else 1e-3
+  c.optimizer.learning_rate = 2e-3 if mnist else 3e-2 if args.linear else 1e-3
   c.optimizer.schedule.name = "cosine"
   c.optimizer.warmup_epochs = 1.0
 

@@ -104,9 +104,15 @@ def test_normal_numbers_of_different_draws_and_of_different_rows_have_nothing_to
   # 250 columns make 31,125 pairs: the largest of so many is about 4.2 deviations, above 6.5 once in 400,000 times.
   assert largest_correlation(values) < 6.5
   assert largest_correlation(values[:250].T) < 6.5
+  for axis in (0, 1):  # what all neighbours have in common shows in all pairs together
+    for distance in (1, 2, 100):
+      first, second = (np.take(values, part, axis).ravel() for part in (
+        range(values.shape[axis] - distance), range(distance, values.shape[axis])))
+      assert abs(np.corrcoef(first, second)[0, 1]) < 5 / np.sqrt(first.size)
 
 
-@pytest.mark.parametrize("other", [{"step": 1}, {"step": 2**40}, {"seed": 1}, {"rows": range(1, 2001)}, {"rows": range(2000, 4000)}])
+@pytest.mark.parametrize("other", [{"step": 1}, {"step": 2**40}, {"seed": 1}, {"rows": range(1, 2001)},
+                                   {"rows": range(2000, 4000)}])
 @pytest.mark.parametrize("function", [np.copy, np.abs], ids=["values", "sizes"])
 def test_normal_numbers_of_another_step_seed_or_row_are_unrelated(other, function):
   first, second = function(normal()), function(normal(**other))

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dlsuite import config as config_lib
 from dlsuite import modes
 from dlsuite.checks import OPTIMIZERS
 from dlsuite.errors import ConfigError, DivergedError, Stopped, WorkdirError
 from dlsuite.runs.console import Console
 from dlsuite.runs.record import Record
 from dlsuite.training import checkpoints
+from dlsuite.training.loop import Plan
 
 
 def train(config, strategy, workdir, callbacks=None):
@@ -339,6 +341,17 @@ def test_every_optimizer_makes_finite_steps_in_the_loop(digits_config, strategy,
   digits_config.optimizer.name = name
   digits_config.train.steps = 4
   train(digits_config, strategy, tmp_path / name)
+
+
+@pytest.mark.parametrize(("group", "key"), [
+  ("train", "train.epochs"), ("evaluate", "evaluate.every_epochs"), ("warmup", "optimizer.warmup_epochs")])
+def test_epochs_are_refused_where_there_are_none_and_the_key_to_set_is_named(digits_config, group, key):
+  assert Plan.of(digits_config, 0).total == 12
+  config_lib.set_duration(digits_config, group, key, 3.0)
+  assert Plan.of(digits_config, 10)
+  instead = key.replace("epochs", "steps")
+  with pytest.raises(ConfigError, match=f"{key}=3: task='classification' has no epochs; give {instead}"):
+    Plan.of(digits_config, 0)
 
 
 def test_streamed_records_train_and_resume_to_the_same_bits(digits_config, strategy, tmp_path):

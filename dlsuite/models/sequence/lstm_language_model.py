@@ -20,8 +20,13 @@ def build(vocabulary_size: int, units: int = 512, depth: int = 1, embedding: int
   Returns:
     [codes int32 [B, T], then h and c of each layer, 2 L times [B, U]] -> [logits [B, T, V], then the same states].
 
+  Raises:
+    ValueError: if there is no layer, or one of no units.
+
   Source: Hochreiter & Schmidhuber 1997, with the forget gate of Gers, Schmidhuber & Cummins 2000.
   """
+  if min(units, depth, embedding) < 1:
+    raise ValueError("units, depth and embedding must be at least 1")
   codes = keras.Input((None,), dtype="int32", name="codes")
   states = [keras.Input((units,), name=f"{kind}{i}") for i in range(1, depth + 1) for kind in ("h", "c")]
   x = layers.Embedding(vocabulary_size, embedding, name="embedding")(codes)  # [B, T, embedding]

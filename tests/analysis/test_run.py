@@ -1,0 +1,79 @@
+"""Which analyses are drawn: those that the task gives enough for."""
+
+import ast
+import importlib
+import inspect
+import types
+
+import numpy as np
+import pytest
+
+from dlsuite import analysis, catalog, modes, modules
+from dlsuite import config as config_lib
+
+
+class Said:
+  """A console that keeps its lines."""
+
+  def __init__(self):
+    self.lines = []
+
+  def line(self, text):
+    self.lines.append(text)
+
+
+def regression(found):
+  """A task that gives what an analysis looks at, and no method of its own."""
+  config = types.SimpleNamespace(name="fixture", task="regression", data=config_lib.defaults("x", "regression").data)
+  return types.SimpleNamespace(config=config, analysed=lambda: found)
+
+
+def test_an_analysis_that_the_task_gives_too_little_for_is_named_and_the_others_are_drawn(tmp_path):
+  said = Said()
+  found = {"text": np.frombuffer(b"a\nb", np.uint8), "bits": np.ones(3), "label": np.zeros(3)}
+  names = ("confusion_matrix", "surprise", "first_layer_filters", "samples")
+  assert analysis.run(names, regression(found), tmp_path, said) == {}
+  assert said.lines == [
+    "  analysis confusion_matrix: not for task='regression' on these data, it needs predicted, num_classes",
+    "  analysis first_layer_filters: not for task='regression' on these data, it needs input_shape",
+    "  analysis samples: not for task='regression' on these data, it needs image, samples",
+  ]
+  assert [path.name for path in tmp_path.iterdir()] == ["surprise.png"]
+
+
+def test_without_a_test_split_or_a_name_nothing_is_looked_at(tmp_path):
+  task = regression({})
+  task.analysed = lambda: pytest.fail("nothing was asked")
+  assert analysis.run((), task, tmp_path, Said()) == {}
+  task.config.data.test = ""
+  assert analysis.run(("surprise",), task, tmp_path, Said()) == {}
+
+
+def test_a_worker_without_a_folder_looks_but_draws_nothing():
+  looked = []
+  task = regression({})
+  task.analysed = lambda: looked.append(True) or {}
+  assert analysis.run(("surprise",), task, None, Said()) == {}
+  assert looked
+
+
+@pytest.mark.parametrize("name", modules.modules("analysis"))
+def test_every_analysis_reads_nothing_of_what_was_found_that_it_does_not_name(name):
+  module = importlib.import_module(f"dlsuite.analysis.{name}")
+  draw = ast.parse(inspect.getsource(module.draw)).body[0]
+  found = draw.args.args[1].arg
+  read = {node.slice.value for node in ast.walk(draw)
+          if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == found}
+  optional = {"codes": {"label"}, "reconstructions": {"label"}}
+  assert read - optional.get(name, set()) <= set(module.NEEDS)
+
+
+@pytest.mark.parametrize("experiment", [path for path in catalog.names() if "dqn" not in path])
+def test_every_experiments_analyses_are_ones_for_its_task(experiment, strategy):
+  for config in config_lib.stages_of(catalog.load(f"{experiment}:smoke")).values():
+    task = modes.task_of(config, strategy)
+    task.build(1, 0)
+    found = task.analysed()
+    for name in config.analyses:
+      needs = importlib.import_module(f"dlsuite.analysis.{name}").NEEDS
+      assert all(word in found or hasattr(task, word) for word in needs), name
