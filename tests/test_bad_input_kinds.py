@@ -152,7 +152,7 @@ def test_a_language_model_goes_on_with_a_prompt_and_writes_nothing_else(language
   assert snapshot(folder) == before
 
 
-@pytest.mark.parametrize(("prompt", "says"), [("café", "--prompt has 0xa9, 0xc3,"), ("a\x00b", r"--prompt has '\x00',"),
+@pytest.mark.parametrize(("prompt", "says"), [("café", "--prompt has 'é',"), ("a\x00b", r"--prompt has '\x00',"),
                                               ("", "--prompt is empty")])
 def test_a_prompt_that_the_language_model_cannot_read_is_refused(language_model, capfd, prompt, says):
   folder, command = language_model

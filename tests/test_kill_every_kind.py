@@ -5,16 +5,16 @@ import pytest
 from tests.kill_harness import Harness
 from tests.test_kill import assert_same_run, last
 
-EVERY = "--config.train.steps=120", "--config.evaluate.every_steps=40"
+EVERY = "--config.train.steps=120", "--config.evaluate.every_steps=60"
 KINDS = {
   "regression": ["foundations/diabetes.py:width=16", "--config.train.accumulate=2"],
   # Two epochs of 50 steps and a part of a third, on the smallest split that may be trained on.
   "language_model": ["sequence/lstm.py:units=24", "--config.data.train=valid", "--config.data.valid=",
-                     "--config.data.batch_size=96", "--config.data.window=32", "--config.evaluate.batch_size=400",
-                     "--config.checkpoint.select=last", "--config.optimizer.ema=0.9"],
+                     "--config.checkpoint.select=last", "--config.data.batch_size=96", "--config.data.window=32",
+                     "--config.evaluate.batch_size=400", "--config.optimizer.ema=0.9"],
   "autoencoder": ["unsupervised/autoencoder.py", "--config.model.widths=(16,)"],
   "vae": ["unsupervised/vae.py", "--config.model.widths=(16,)", "--config.optimizer.ema=0.9"],
-  "gan": ["unsupervised/gan.py", "--config.model.width=16", "--config.data.batch_size=32", "--config.evaluate.samples=500"],
+  "gan": ["unsupervised/gan.py:r1=0.0", "--config.model.width=16", "--config.data.batch_size=32", "--config.evaluate.samples=500"],
   # Periods of 16 steps, a target network that lives 24, and a memory that is full in the middle of the run.
   "dqn": ["reinforcement/dqn.py", "--config.model.width=16", "--config.optimizer.ema=0.9", "--config.agent.gradient_steps=16",
           "--config.agent.target_every=24", "--config.replay.start=200", "--config.replay.capacity=400",
@@ -37,7 +37,7 @@ def test_two_sigkills_cost_nothing(harness, kind, tmp_path):
   assert_same_run(tmp_path / "unbroken", tmp_path / "KILL")
   _, state = last(tmp_path / "unbroken", "state")
   assert SAVED.get(kind, "learner.main.optimizer/0000") in state
-  assert len(list(tmp_path.glob("unbroken/frames/*.png"))) == (3 if kind in ("autoencoder", "vae", "gan") else 0)
+  assert len(list(tmp_path.glob("unbroken/frames/*.png"))) == (2 if kind in ("autoencoder", "vae", "gan") else 0)
 
 
 def test_two_sigkills_cost_a_chain_nothing_in_either_stage(harness, tmp_path):

@@ -4,8 +4,8 @@
 
 Both play eight environments and learn 32 gradient steps from batches of 64 after every 64 agent steps, with the same
 perceptron of 2 x 128 units, memory, clipping and target copies; start-up and the first 4,000 agent steps are not counted,
-evaluation is off. Ours is double DQN with three-step returns, which costs one more forward pass than stable-baselines3's plain DQN. Needs the
-extras `bench` and `rl`.
+evaluation is off. Ours is double DQN with three-step returns, which costs one more forward pass than stable-baselines3's plain
+DQN. Needs the extras `bench` and `rl`.
 """
 
 import argparse

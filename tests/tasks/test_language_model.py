@@ -163,5 +163,5 @@ def test_a_prompt_is_read_before_anything_is_written(built):
 def test_a_prompt_with_a_byte_that_never_occurred_is_refused_with_those_that_did(built):
   with pytest.raises(ConfigError) as caught:
     built().generate("a bad\tcafé")
-  assert str(caught.value) == ("--prompt has '\\t', 'f', 0xa9, 0xc3, not among the 9 bytes of texts: "
+  assert str(caught.value) == ("--prompt has '\\t', 'f', 'é', not among the 9 bytes of texts: "
                                "'\\n', ' ', ';', 'a'-'e', 'g'")
