@@ -176,7 +176,7 @@ def _check_splits(config: ConfigDict) -> None:
   bases = {key: data[key].partition("[")[0] for key in ("train", "valid", "test")}
   for key in ("train", "valid"):
     if bases[key] == "test" or (bases[key] and bases[key] == bases["test"] and "[" not in data.test):
-      raise ConfigError(f"data.{key}={data[key]!r} reads the test split {data.test!r}: carve it out of train, "
+      raise ConfigError(f"data.{key}={data[key]!r} reads the test split {data.test or 'test'!r}: carve it out of train, "
                         f"e.g. data.train='train[:90%]' data.valid='train[90%:]'")
   if not data.train:
     raise ConfigError("data.train is empty: give a tfds split, e.g. 'train'")

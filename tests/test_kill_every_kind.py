@@ -14,7 +14,8 @@ KINDS = {
                      "--config.evaluate.batch_size=400", "--config.optimizer.ema=0.9"],
   "autoencoder": ["unsupervised/autoencoder.py", "--config.model.widths=(16,)"],
   "vae": ["unsupervised/vae.py", "--config.model.widths=(16,)", "--config.optimizer.ema=0.9"],
-  "gan": ["unsupervised/gan.py:r1=0.0", "--config.model.width=16", "--config.data.batch_size=32", "--config.evaluate.samples=500"],
+  "gan": ["unsupervised/gan.py", "--config.data.train=train[:2000]", "--config.data.batch_size=32",
+          "--config.evaluate.samples=500", "--config.model.width=16"],
   # Periods of 16 steps, a target network that lives 24, and a memory that is full in the middle of the run.
   "dqn": ["reinforcement/dqn.py", "--config.model.width=16", "--config.optimizer.ema=0.9", "--config.agent.gradient_steps=16",
           "--config.agent.target_every=24", "--config.replay.start=200", "--config.replay.capacity=400",

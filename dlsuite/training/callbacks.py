@@ -76,7 +76,8 @@ def truncate_csv(folder: pathlib.Path, evaluations: int) -> None:
   """Removes the rows of metrics.csv that a resumed run will write again."""
   path = folder / CSV_FILE
   if path.exists():
-    lines = path.read_text().splitlines(keepends=True)
+    with open(path, encoding="utf-8", newline="") as f:  # Keras ends its lines with CR LF
+      lines = f.readlines()
     write_text(path, "".join(lines[: evaluations + 1] if evaluations else []))
 
 

@@ -79,7 +79,9 @@ _FUSED = {"Nadam": _Nadam, "SGD": _FusedSGD, "Adam": _FusedAdam, "AdamW": _Fused
 def learning_rate(optimizer: keras.optimizers.Optimizer, step: int) -> float:
   """Returns the rate with which a step (counted from 0) is or was made."""
   rate = optimizer._learning_rate  # the public property gives that of the next step alone
-  return float(rate(step) if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else optimizer.learning_rate)
+  if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+    return float(rate(step))
+  return float(optimizer.learning_rate.numpy())  # a mirrored variable converts by no other way
 
 
 def is_kernel(variable: keras.Variable) -> bool:

@@ -96,6 +96,5 @@ def test_a_state_carried_by_2_replicas_goes_on_on_1(runs):
   assert_same(runs["resume-1"], part(runs["parity-1"], "language_model/"))
 
 
-@pytest.mark.xfail(strict=True, reason="optimizers.learning_rate makes a float of a mirrored variable")
 def test_a_learning_rate_without_schedule_is_recorded_on_2_replicas(tmp_path):
   run(tmp_path, 2, "constant_rate")
