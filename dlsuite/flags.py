@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from dlsuite import catalog, checks
+from dlsuite import catalog, checks, modules
 from dlsuite import config as config_lib
 from dlsuite.errors import ConfigError, first_line, nearest, one_of
 
@@ -124,6 +124,8 @@ def _looked_at(stages: dict[str, ConfigDict], values: flags.FlagValues) -> dict[
     raise ConfigError(one_of("--stage", values.stage, allowed) if allowed else "--stage: this experiment is no chain")
   name = values.stage or list(stages)[-1]
   data = stages[name].data
+  if values.prompt is not None and "generate.length" not in modules.task_options(stages[name].task):
+    raise ConfigError(f"--prompt is for language models: task={stages[name].task!r} takes none")
   if values.prompt == "":
     raise ConfigError("--prompt is empty: give the text that the language model shall go on with")
   if values.prompt is None and "name" in data and not data[values.split]:

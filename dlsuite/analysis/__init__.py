@@ -10,6 +10,7 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any
 
+from dlsuite.errors import ConfigError
 from dlsuite.runs.console import Console
 
 Numbers = dict[str, float]
@@ -34,7 +35,11 @@ def run(names: Iterable[str], task: Any, folder: pathlib.Path | None, console: C
     if missing:
       console.line(f"  analysis {name}: not for task={task.config.task!r} on these data, it needs {', '.join(missing)}")
       continue
-    answer = module.draw(task, found, folder / f"{name}.png")
+    try:
+      answer = module.draw(task, found, folder / f"{name}.png")
+    except ConfigError as e:  # the run's result must not be lost for a picture
+      console.line(f"  analysis {name}: {e}")
+      continue
     if answer is None:
       console.line(f"  analysis {name}: nothing to draw for this network")
     elif answer:

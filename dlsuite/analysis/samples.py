@@ -12,19 +12,14 @@ NEEDS = ("image", "samples")
 _SIDE = 10
 
 
-def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float] | None:
+def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float]:
   """Draws samples and as many test images.
 
   Args:
     task: with a method `samples(count)` -> pixels in [0, 1], [N, H, W, C].
     found: `image` uint8 [N, H, W, C].
     path: of the PNG.
-
-  Returns:
-    None if there are no images.
   """
-  if "image" not in found:
-    return None
   with figure(path, 1, 2, (11, 5.8)) as (_, axes):
     real = found["image"][:_SIDE ** 2] / 255.0
     for axis, name, pictures in ((axes[0], "samples", task.samples(_SIDE ** 2)), (axes[1], "test images", real)):

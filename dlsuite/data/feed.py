@@ -59,6 +59,7 @@ def is_stacked(source: Source) -> bool:
 
 def rows_of_replica(value: tf.Tensor, replicas: int) -> tf.Tensor:
   """Returns this replica's part [B/R, ...] of a global batch [B, ...], in replica context."""
-  part = value.shape[0] // replicas
-  first = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32) * part
-  return value if replicas == 1 else value[first:first + part]
+  if replicas == 1:
+    return value
+  parts = tf.reshape(value, [replicas, value.shape[0] // replicas, *value.shape[1:]])  # a slice would lose the static shape
+  return parts[tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32)]

@@ -3,8 +3,8 @@
 import numpy as np
 
 
-def modes_covered(samples: np.ndarray, centres: np.ndarray, spread: float) -> dict[str, float]:
-  """Counts the modes of a mixture that a generator reaches.
+def good_samples(samples: np.ndarray, centres: np.ndarray, spread: float) -> np.ndarray:
+  """Returns how many samples lie within three standard deviations of each mode of a mixture.
 
   Args:
     samples: float [N, D].
@@ -12,17 +12,26 @@ def modes_covered(samples: np.ndarray, centres: np.ndarray, spread: float) -> di
     spread: standard deviation of each mode.
 
   Returns:
-    `high_quality`: the percentage of samples within three standard deviations of their nearest centre; `modes`: how many
-    centres are the nearest of at least one such sample in every 10 M samples (a tenth of their fair share).
-
-  Source: Srivastava et al. 2017, VEEGAN, section 5.1, where one sample makes a mode covered; a tenth of the fair share
-  keeps a stray one from counting.
+    int [M]; a sample counts for its nearest centre alone.
   """
   distances = np.linalg.norm(samples[:, np.newaxis] - centres, axis=-1)
-  nearest = distances.argmin(1)
-  good = distances.min(1) <= 3 * spread
-  counts = np.bincount(nearest[good], minlength=len(centres))
-  return {"modes": float(np.sum(counts >= max(1.0, len(samples) / (10 * len(centres))))), "high_quality": 100.0 * good.mean()}
+  return np.bincount(distances.argmin(1)[distances.min(1) <= 3 * spread], minlength=len(centres))
+
+
+def modes_covered(samples: np.ndarray, centres: np.ndarray, spread: float) -> dict[str, float]:
+  """Judges samples by the mixture of equal shares that they should come from; arguments as for `good_samples`.
+
+  Returns:
+    `high_quality`: the percentage of samples within three standard deviations of a centre; `modes`: how many centres have
+    at least a tenth of their fair share of such samples; `coverage`: the percentage that remains of `high_quality` if no
+    mode counts for more than its fair share, so that neither stray samples nor lost modes are rewarded.
+
+  Source: Srivastava et al. 2017, VEEGAN, section 5.1 (modes and high-quality samples; there one sample makes a mode
+  covered, here a tenth of the fair share keeps a stray one from counting).
+  """
+  counts, fair = good_samples(samples, centres, spread), len(samples) / len(centres)
+  return {"modes": float(np.sum(counts >= max(1.0, fair / 10))), "high_quality": 100.0 * counts.sum() / len(samples),
+          "coverage": 100.0 * np.minimum(counts, fair).sum() / len(samples)}
 
 
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:

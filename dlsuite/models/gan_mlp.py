@@ -18,7 +18,7 @@ def build(sample_shape: tuple[int, ...], latent_size: int = 16, width: int = 128
   Returns:
     `generator`: [B, Z] -> [B, *sample_shape]; `discriminator`: [B, *sample_shape] -> logits [B, 1], high for real.
 
-  Source: Goodfellow et al. 2014; the sizes are those of Metz et al. 2017, appendix A, with ReLU instead of tanh.
+  Source: Goodfellow et al. 2014, section 3 (multilayer perceptrons); the sizes are ours.
   """
   x = noise = keras.Input((latent_size,), name="noise")
   for i in range(1, depth + 1):

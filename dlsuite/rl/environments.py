@@ -291,7 +291,7 @@ def _make(name: str, **kwargs: Any) -> Any:
   if not isinstance(actions, gymnasium.spaces.Discrete):
     kind = "continuous actions" if isinstance(actions, gymnasium.spaces.Box) else "actions of several parts"
     env.close()
-    raise ConfigError(f"{_KEY}={name!r} has {kind} ({_line(actions)}); DQN needs a finite number of actions")
+    raise ConfigError(f"{_KEY}={name!r} has {kind} ({_line(actions)}); the agent needs a finite number of actions")
   if not isinstance(observations, gymnasium.spaces.Box):
     env.close()
     raise ConfigError(f"{_KEY}={name!r} has observations {_line(observations)}; "

@@ -19,7 +19,7 @@ class Replay:
     capacity: how many transitions fit: whole time steps of all copies.
 
   Source: Mnih et al. 2015, "Human-level control through deep reinforcement learning" (uniform replay); Sutton 1988,
-  "Learning to predict by the methods of temporal differences", and Hessel et al. 2018, "Rainbow", section 3 (n-step
+  "Learning to predict by the methods of temporal differences", and Hessel et al. 2018, "Rainbow" (n-step
   returns); Pardo et al. 2018, "Time limits in reinforcement learning" (bootstrapping where an episode is cut off).
   """
 

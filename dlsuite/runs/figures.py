@@ -57,6 +57,15 @@ def drawing(size: tuple[float, float] = (4, 4)) -> Iterator[tuple[Any, Any]]:
       plt.close(fig)
 
 
+def scatter(axis: Any, samples: np.ndarray, reals: np.ndarray) -> None:
+  """Draws points [N, 2] over real ones [M, 2], on a plane that stays the same from picture to picture."""
+  axis.plot(*reals[:1000].T, ".", color=GREY, markersize=3, label="real")
+  axis.plot(*samples.T, ".", color=BLUE, markersize=2, alpha=0.5, label="generated")
+  limit = 1.5 * np.abs(reals).max()
+  axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xlabel="x", ylabel="y")
+  axis.legend(loc="upper right")
+
+
 def tiles(images: np.ndarray, columns: int, gap: int = 1, scale: int = 1) -> np.ndarray:
   """Returns images side by side on white.
 

@@ -98,6 +98,10 @@ class Task(abc.ABC):
     """Returns the values to report from the means of the metrics."""
     return means
 
+  def culprit(self, lost: list[str]) -> str:
+    """Returns what has diverged, from the names of the metrics that a training step left without a finite value."""
+    return f"the {lost[0]}"
+
   def check(self, values: dict[str, float]) -> str:
     """Returns what has gone wrong with the networks though every number is finite, or an empty text."""
     return ""
@@ -107,12 +111,8 @@ class Task(abc.ABC):
     return None
 
   def generate(self, prompt: str) -> str:
-    """Returns what a language model writes after a text.
-
-    Raises:
-      ConfigError: if the task has no language model.
-    """
-    raise ConfigError(f"--prompt is for language models: task={self.config.task!r} takes none")
+    """Returns what a language model writes after a text."""
+    raise NotImplementedError
 
   def build_model(self, **given: Any) -> dict[str, keras.Model]:
     """Returns what the builder of `model.name` makes of the task's and the config's arguments, by name.

@@ -43,7 +43,7 @@ class DQN(Task):
   Validation and test play whole episodes greedily, each from a seed that no other part of the run uses.
 
   Source: Mnih et al. 2015, algorithm 1; double: van Hasselt, Guez & Silver 2016, equation 4; n steps: Hessel et al. 2018,
-  section 3.
+  "Multi-step learning".
   """
 
   metrics = ("loss", "q_value")

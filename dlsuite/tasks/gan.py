@@ -10,10 +10,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from dlsuite.data import pipeline, randomness
-from dlsuite.data.builders.gaussian_ring import gaussian_ring_dataset_builder as ring
 from dlsuite.errors import ConfigError
-from dlsuite.metrics.sample_quality import modes_covered, parzen_log_likelihood, squared_distances
-from dlsuite.runs.figures import BLUE, GREY, drawing, picture, tiles
+from dlsuite.metrics.sample_quality import good_samples, modes_covered, parzen_log_likelihood, squared_distances
+from dlsuite.runs.figures import drawing, picture, scatter, tiles
 from dlsuite.strategy import Strategy
 from dlsuite.tasks.base import Measurement
 from dlsuite.tasks.supervised import Supervised
@@ -23,14 +22,14 @@ from dlsuite.training.learner import Batch, Learner
 OPTIONS = {
   "loss.adversarial": ("non_saturating", ("non_saturating", "minimax", "least_squares")),
   "loss.r1": (0.0, "0 or more and finite"),  # weight of the gradient penalty on real examples
-  "evaluate.quality": ("parzen", ("parzen", "ring")),  # how samples are judged
+  "evaluate.quality": ("parzen", ("parzen", "modes")),  # how samples are judged; modes: of a mixture that is known
   "evaluate.samples": (10_000, "above 0 and finite"),
 }
 GIVES = ("sample_shape",)  # to the model's `build`
 
 _SAMPLES_STEP = 2**42  # stands for the step in the noise of samples
 _SAMPLED_AT_ONCE = 500
-_WIDTHS = np.geomspace(0.1, 0.4, 9)  # of the Parzen kernels, tried on the validation split
+_WIDTHS = np.geomspace(0.08, 0.5, 12)  # of the Parzen kernels, tried on the validation split
 _COLLAPSED = 0.02  # share of the data's spread below which samples count as all the same
 _FILMED = 8  # images a side of the film
 
@@ -38,17 +37,19 @@ _FILMED = 8  # images a side of the film
 class GAN(Supervised):
   """One `sample` an example: an image uint8 [H, W, C], seen as [-1, 1], or a vector float [D].
 
-  The discriminator learns first, from a batch of real and one of generated examples, then the generator from the same noise.
+  The discriminator learns first, from a batch of real and one of generated examples, then the generator from the same noise
+  (the paper's algorithm draws new noise for it).
 
   Source: Goodfellow et al. 2014, algorithm 1 with k = 1; `non_saturating`: section 3; `least_squares`: Mao et al. 2017;
   `r1`: Mescheder, Geiger & Nowozin 2018, equation 9.
   """
 
   metrics = ("generator_loss", "discriminator_loss", "real_right", "fake_right")
-  units: ClassVar[dict[str, str]] = {"high_quality": "%", "parzen": "nats"}
+  units: ClassVar[dict[str, str]] = {"high_quality": "%", "coverage": "%", "parzen": "nats"}
 
   def __init__(self, config: Any, strategy: Strategy) -> None:
-    self.reported = ("modes", "high_quality", "spread") if config.evaluate.quality == "ring" else ("parzen", "spread")
+    of_mixture = ("modes", "coverage", "high_quality", "spread")
+    self.reported = of_mixture if config.evaluate.quality == "modes" else ("parzen", "spread")
     self.curves = ("generator_loss", "discriminator_loss", *self.reported[:2])
     super().__init__(config, strategy)
 
@@ -86,11 +87,23 @@ class GAN(Supervised):
                         "task needs an image or a vector")
     if None in shape:
       raise ConfigError(f"data.resize=0 but the images of {self.builder.name} differ in size: give pixels a side, e.g. 32")
-    if self.config.evaluate.quality == "ring" and shape != (2,):
-      raise ConfigError(f"evaluate.quality='ring' is for gaussian_ring, the samples of {self.builder.name} are {shape}")
+    if self.config.evaluate.quality == "modes":
+      self.mixture()
     networks = self.build_model(sample_shape=shape)
     self.noise_size = int(networks["generator"].input_shape[-1])
     return networks
+
+  def mixture(self) -> tuple[np.ndarray, float]:
+    """Returns the centres [M, D] and the standard deviation of the modes that the samples should come from.
+
+    Raises:
+      ConfigError: if the data set does not tell them.
+    """
+    known = self.builder.info.metadata or {}
+    if not {"centres", "spread"} <= known.keys():
+      raise ConfigError(f"evaluate.quality='modes' needs a set that tells its modes, such as gaussian_ring; "
+                        f"{self.builder.name} does not: take 'parzen'")
+    return np.array(known["centres"]), float(known["spread"])
 
   def build_learners(self, total_steps: int, warmup_steps: int) -> dict[str, Learner]:
     """Returns a learner for each network."""
@@ -172,8 +185,8 @@ class GAN(Supervised):
     """Judges `evaluate.samples` samples, which are always of the same noise, by the examples of a split."""
     samples, reals = self.samples(self.config.evaluate.samples), self._reals(split)
     values = {"spread": float(samples.std(0).mean() / reals.std(0).mean())}
-    if self.config.evaluate.quality == "ring":
-      values |= modes_covered(samples, ring.centres(), ring.SPREAD)
+    if self.config.evaluate.quality == "modes":
+      values |= modes_covered(samples, *self.mixture())
     else:
       values["parzen"] = self._parzen(samples, split)
     return Measurement({name: values[name] for name in self.reported}, len(samples), "samples")
@@ -194,10 +207,20 @@ class GAN(Supervised):
     of_valid = likelihood("valid", _WIDTHS)
     if split == "valid":
       return float(of_valid.max())
-    return float(likelihood(split, _WIDTHS[of_valid.argmax():][:1])[0])
+    best = int(of_valid.argmax())
+    return float(likelihood(split, _WIDTHS[best:best + 1])[0])
+
+  def culprit(self, lost: list[str]) -> str:
+    """Returns the network that has diverged.
+
+    The discriminator is updated first in a step: if it breaks, the generator's loss is the first that shows it. If the
+    generator breaks, the next step's samples break the discriminator's loss too.
+    """
+    network = "generator" if "discriminator_loss" in lost else "discriminator"
+    return f"the {network} (seen in the {lost[-1] if network == 'generator' else lost[0]})"
 
   def check(self, values: dict[str, float]) -> str:
-    """Returns that the generator has collapsed, if its samples no longer differ."""
+    """Returns that the generator has collapsed, if all its samples are nearly the same; lost modes alone are no fault here."""
     if values["spread"] >= _COLLAPSED:
       return ""
     return (f"the generator collapsed: its samples differ by {100 * values['spread']:.2g}% of what the data do (less than "
@@ -215,9 +238,11 @@ class GAN(Supervised):
       return picture(figure)
 
   def analysed(self) -> dict[str, np.ndarray]:
-    """Returns real examples of the test split: `image` uint8, or `point` [N, 2]; and as many `samples`."""
-    reals = self.arrays("test")["sample"]
-    return {"image" if self.is_image else "point": reals, "samples": self.samples(min(len(reals), 2500))}
+    """Returns real examples of the test split, `image` uint8 or `point` [N, 2]; `samples`; and `good`, how many of them are
+    near each mode [K], where the modes are known."""
+    reals, samples = self.arrays("test")["sample"], self.samples(min(self.config.evaluate.samples, 2500))
+    found = {"image" if self.is_image else "point": reals, "samples": samples}
+    return found | ({"good": good_samples(samples, *self.mixture())} if self.config.evaluate.quality == "modes" else {})
 
   def predict(self, split: str) -> dict[str, np.ndarray]:
     """Returns 100 samples [N, ...]; the split plays no part."""
@@ -242,15 +267,6 @@ def generator_losses(fake: tf.Tensor, kind: str) -> tf.Tensor:
   if kind == "least_squares":
     return tf.square(fake - 1.0)
   return -tf.nn.softplus(fake) if kind == "minimax" else tf.nn.softplus(-fake)
-
-
-def scatter(axis: Any, samples: np.ndarray, reals: np.ndarray) -> None:
-  """Draws points of the generator over real ones, on a plane that stays the same from picture to picture."""
-  axis.plot(*reals[:1000].T, ".", color=GREY, markersize=3, label="real")
-  axis.plot(*samples.T, ".", color=BLUE, markersize=2, alpha=0.5, label="generated")
-  limit = 1.5 * np.abs(reals).max()
-  axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xlabel="x", ylabel="y")
-  axis.legend(loc="upper right")
 
 
 TASK = GAN

@@ -36,9 +36,9 @@ class Carry:
     replica = tf.cast(context.replica_id_in_sync_group, tf.int32)
     whole = []
     for variable, value in zip(self.variables, rows, strict=True):
-      part, total = value.shape[0], variable.shape[0]
-      padding = [[replica * part, total - (replica + 1) * part]] + [[0, 0]] * (len(value.shape) - 1)
-      whole.append(tf.ensure_shape(tf.pad(tf.cast(value, tf.float32), padding), variable.shape))
+      ours = tf.one_hot(replica, self._replicas)
+      places = tf.tensordot(ours, tf.cast(value, tf.float32), 0)  # [R, b, ...], 0 but for this replica's
+      whole.append(tf.reshape(places, variable.shape))
     if self._replicas > 1:
       whole = context.all_reduce(tf.distribute.ReduceOp.SUM, whole)
     context.merge_call(self._assign, args=(whole,))

@@ -232,7 +232,7 @@ class Loop:
     before = time.monotonic()
     source = feed.source(self.step, count)
     gathered = time.monotonic() - before
-    sums, bad, waited, stops = run_steps(source, tf.constant(self.step, tf.int64), tf.constant(count, tf.int64),
+    sums, bad, lost, waited, stops = run_steps(source, tf.constant(self.step, tf.int64), tf.constant(count, tf.int64),
                                          tf.constant(self._sums), tf.constant(float(stop)))
     self._sums = sums.numpy()
     seconds = time.monotonic() - before
@@ -240,8 +240,8 @@ class Loop:
     self._waited += float(waited) + gathered
     self._train_seconds += seconds
     if int(bad) >= 0:
-      lost = [name for name, value in zip(self._task.metrics, self._sums, strict=True) if not math.isfinite(value)]
-      raise self._diverged(int(bad) + 1, f"the {' and the '.join(lost)}")
+      names = [name for name, value in zip(self._task.metrics, lost.numpy(), strict=True) if not math.isfinite(value)]
+      raise self._diverged(int(bad) + 1, self._task.culprit(names))
     self._calls += 1
     if self._calls > 1:  # the first call compiles: its time says nothing of the rate
       self._steps_per_call = int(np.clip(_CALL_SECONDS * count / max(seconds, 1e-9), 1, 10_000))

@@ -11,8 +11,9 @@ from dlsuite.strategy import Strategy
 from dlsuite.tasks.base import Task
 
 # (source, first step, number of steps, sums so far [M], stop flag) ->
-# (sums [M], first step with a metric that is not finite or -1, seconds spent waiting for data, stop flags summed over workers)
-RunSteps = Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]]
+# (sums [M], first step with a metric that is not finite or -1, that step's sums [M], seconds spent waiting for data,
+# stop flags summed over workers)
+RunSteps = Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]]
 
 
 def train_steps(task: Task, strategy: Strategy) -> RunSteps:
@@ -35,7 +36,7 @@ def train_steps(task: Task, strategy: Strategy) -> RunSteps:
   def run(source: feed.Source, first: tf.Tensor, count: tf.Tensor, sums: tf.Tensor, stop: tf.Tensor) -> Any:
     stacked = feed.is_stacked(source)
 
-    def body(i: tf.Tensor, sums: tf.Tensor, bad: tf.Tensor, waited: tf.Tensor) -> tuple:
+    def body(i: tf.Tensor, sums: tf.Tensor, bad: tf.Tensor, lost: tf.Tensor, waited: tf.Tensor) -> tuple:
       with tf.control_dependencies([i]):
         began = tf.timestamp()
       batch = {word: value[i] for word, value in source.items()} if stacked else next(source)
@@ -43,15 +44,15 @@ def train_steps(task: Task, strategy: Strategy) -> RunSteps:
         ready = tf.timestamp()
       step = first + i
       new = _first(strategy, strategy.tf.run(replica_step, args=(batch, step, stacked)))
-      bad = tf.where((bad < 0) & ~tf.reduce_all(tf.math.is_finite(new)), step, bad)
-      return i + 1, sums + new, bad, waited + ready - began
+      first_bad = (bad < 0) & ~tf.reduce_all(tf.math.is_finite(new))
+      return i + 1, sums + new, tf.where(first_bad, step, bad), tf.where(first_bad, new, lost), waited + ready - began
 
     zero = tf.zeros([], tf.int64)
-    start = (zero, sums, zero - 1, tf.zeros([], tf.float64))
-    _, sums, bad, waited = tf.while_loop(lambda i, *_: i < count, body, start)
+    start = (zero, sums, zero - 1, tf.zeros_like(sums), tf.zeros([], tf.float64))
+    _, sums, bad, lost, waited = tf.while_loop(lambda i, *_: i < count, body, start)
     if strategy.workers > 1:
       stop = _first(strategy, strategy.tf.run(lambda: _over_replicas(stop)))
-    return sums, bad, waited, stop
+    return sums, bad, lost, waited, stop
 
   return run
 

@@ -15,7 +15,7 @@ Arguments: `mnist` (else the 8x8 digits inside scikit-learn), `labels=100`, `fir
 Deviations:
 1. Both hidden layers are pre-trained together, not one after the other.
 2. The labelled images are the first of the training split, not ten of each class. No validation labels are used: the
-   classifier's last weights count, and nothing of it was chosen by them.
+   classifier's last weights count. Its 500 steps and its dropout were tried out on the last 5,000 training images.
 3. ReLU units, Adam.
 
 Cost: on two CPU cores with AVX-512 about 3 minutes for `mnist`, 15 seconds for the small digits.

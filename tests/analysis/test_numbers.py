@@ -11,8 +11,16 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import LeaveOneOut, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from dlsuite.analysis import codes, compressors, episode, first_layer_filters, manifold, predicted_against_true, reconstructions
-from dlsuite.analysis import ring as ring_analysis
+from dlsuite.analysis import (
+  codes,
+  compressors,
+  episode,
+  first_layer_filters,
+  manifold,
+  mode_coverage,
+  predicted_against_true,
+  reconstructions,
+)
 
 RANDOM = np.random.default_rng(0)
 
@@ -125,14 +133,14 @@ def test_without_a_validation_split_the_penalty_of_ridge_regression_is_one():
                              model.predict((test["features"] - mean) / spread))
 
 
-# -- ring, manifold, filters, episode
+# -- modes, manifold, filters, episode
 
 
-def test_only_points_are_drawn_as_a_ring(tmp_path):
-  assert ring_analysis.draw(task_of(), {"samples": np.zeros((4, 8, 8, 1))}, tmp_path / "ring.png") is None
+def test_the_samples_near_each_mode_are_drawn(tmp_path):
   points = 2 * np.array([[1.0, 0.0], [0.0, 1.0]])
-  assert ring_analysis.draw(task_of(), {"samples": points, "point": points}, tmp_path / "ring.png") == {}
-  assert (tmp_path / "ring.png").stat().st_size > 2_000
+  found = {"samples": points, "point": points, "good": np.array([1, 0, 1])}
+  assert mode_coverage.draw(task_of(), found, tmp_path / "modes.png") == {}
+  assert (tmp_path / "modes.png").stat().st_size > 2_000
 
 
 @pytest.mark.parametrize("variational", [True, False])

@@ -17,15 +17,19 @@ def around(counts, distance):
 
 
 def test_samples_up_to_three_deviations_from_a_centre_are_good_and_no_others():
-  assert modes_covered(around([1, 1, 1, 1], 3 * SPREAD), CENTRES, SPREAD) == {"modes": 4, "high_quality": 100}
-  assert modes_covered(around([1, 1, 1, 1], 3.01 * SPREAD), CENTRES, SPREAD) == {"modes": 0, "high_quality": 0}
+  assert modes_covered(around([1, 1, 1, 1], 3 * SPREAD), CENTRES, SPREAD) == {"modes": 4, "high_quality": 100, "coverage": 100}
+  assert modes_covered(around([1, 1, 1, 1], 3.01 * SPREAD), CENTRES, SPREAD) == {"modes": 0, "high_quality": 0, "coverage": 0}
   mixed = np.concatenate([around([3, 0, 0, 0], 0.1), around([0, 1, 0, 0], 4.0)])
-  assert modes_covered(mixed, CENTRES, SPREAD) == {"modes": 1, "high_quality": 75}
+  assert modes_covered(mixed, CENTRES, SPREAD) == {"modes": 1, "high_quality": 75, "coverage": 25}
 
 
 def test_a_mode_counts_from_a_tenth_of_its_fair_share_on():
   # Of 400 samples 100 are a centre's fair share.
-  assert modes_covered(around([380, 10, 9, 1], 0.0), CENTRES, SPREAD) == {"modes": 2, "high_quality": 100}
+  assert modes_covered(around([380, 10, 9, 1], 0.0), CENTRES, SPREAD) == {"modes": 2, "high_quality": 100, "coverage": 30}
+
+
+def test_samples_on_one_mode_are_good_and_cover_their_fair_share_alone():
+  assert modes_covered(around([400, 0, 0, 0], 0.0), CENTRES, SPREAD) == {"modes": 1, "high_quality": 100, "coverage": 25}
 
 
 def test_few_samples_cover_a_mode_with_one():

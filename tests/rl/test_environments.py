@@ -330,8 +330,8 @@ def test_an_environment_without_pictures_cannot_be_recorded():
   ("CartPole", "is unknown: CartPole exists as CartPole-v0, CartPole-v1"),
   ("", "is unknown;"),
   ("no_such_module:CartPole-v1", "the module no_such_module cannot be imported: No module named 'no_such_module'"),
-  ("Pendulum-v1", r"has continuous actions \(Box\(.*\); DQN needs a finite number of actions"),
-  ("DlsuiteTwoParts-v0", r"has actions of several parts \(MultiDiscrete\(.*\); DQN needs a finite number of actions"),
+  ("Pendulum-v1", r"has continuous actions \(Box\(.*\); the agent needs a finite number of actions"),
+  ("DlsuiteTwoParts-v0", r"has actions of several parts \(MultiDiscrete\(.*\); the agent needs a finite number of actions"),
   ("FrozenLake-v1", r"has observations Discrete\(16\); only observations that are one array of numbers \(Box\)"),
 ])
 def test_a_name_that_cannot_be_used_is_one_line_with_the_key(name, line):

@@ -142,7 +142,8 @@ def test_points_of_the_data_themselves_reach_all_modes_with_their_own_spread(str
   monkeypatch.setattr(task, "samples", lambda count: task.arrays("train")["sample"][:count])
   found = task.evaluate("test")
   # 98.9% of a normal distribution in the plane lie within three deviations: 1 - exp(-9/2).
-  assert found.values == {"modes": 8, "high_quality": pytest.approx(98.9, abs=0.7), "spread": pytest.approx(1, abs=0.02)}
+  assert found.values == {"modes": 8, "high_quality": pytest.approx(98.9, abs=0.7), "coverage": pytest.approx(97, abs=2),
+                          "spread": pytest.approx(1, abs=0.02)}
   assert (found.count, found.unit) == (2500, "samples")
   assert task.check(found.values) == ""
 
@@ -155,6 +156,14 @@ def test_a_generator_whose_samples_are_all_the_same_has_collapsed(strategy, monk
   assert task.check(task.evaluate("valid").values).startswith("the generator collapsed: its samples differ by ")
 
 
+@pytest.mark.parametrize(("lost", "network"), [
+  (["generator_loss"], "discriminator"),  # updated before the generator's loss is computed
+  (["discriminator_loss"], "generator"), (["generator_loss", "discriminator_loss"], "generator"),  # by its last update
+])
+def test_the_network_whose_update_broke_the_losses_is_named(strategy, lost, network):
+  assert built(strategy).culprit(lost).startswith(f"the {network} ")
+
+
 def test_the_likelihood_is_that_of_scikit_learn_at_the_width_that_is_best_on_the_validation_split(strategy):
   task = built(strategy, **DIGITS)
   samples = task.samples(60).reshape(60, 64)
@@ -163,7 +172,7 @@ def test_the_likelihood_is_that_of_scikit_learn_at_the_width_that_is_best_on_the
   def score(width, split):
     return KernelDensity(bandwidth=width).fit(samples).score(real[split]) / len(real[split])
 
-  widths = np.geomspace(0.1, 0.4, 9)
+  widths = np.geomspace(0.08, 0.5, 12)
   best = max(widths, key=lambda width: score(width, "valid"))
   assert task.evaluate("valid").values["parzen"] == pytest.approx(score(best, "valid"), rel=1e-4)
   assert task.evaluate("test").values["parzen"] == pytest.approx(score(best, "test"), rel=1e-4)

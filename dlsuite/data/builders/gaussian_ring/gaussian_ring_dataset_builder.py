@@ -34,6 +34,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         "mode": tfds.features.ClassLabel(num_classes=MODES),
       }),
       supervised_keys=("point", "mode"),
+      metadata=tfds.core.MetadataDict(centres=centres().tolist(), spread=SPREAD),
     )
 
   def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
