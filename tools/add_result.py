@@ -53,7 +53,8 @@ def row_of(workdir: pathlib.Path) -> dict[str, Any]:
     "published": result["reference"],
     "difference": None if result["difference"] is None else f"{result['difference']:.4g}",
     "source": ", ".join(filter(None, (result["paper"], result["table"]))),
-    "valid": f"{result['valid'].get(result['metric'], float('nan')):.6g}", "steps": result["steps"],
+    "valid": f"{result['valid'][result['metric']]:.6g}" if result["metric"] in result["valid"] else "",
+    "steps": result["steps"],
     "hours": f"{result['train_seconds'] / 3600:.3f}", "hardware": starts[-1]["hardware"], "commit": starts[0]["commit"][:12],
     "fingerprint": result["fingerprint"],
   }
