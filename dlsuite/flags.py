@@ -124,10 +124,10 @@ def _looked_at(stages: dict[str, ConfigDict], values: flags.FlagValues) -> dict[
     raise ConfigError(one_of("--stage", values.stage, allowed) if allowed else "--stage: this experiment is no chain")
   name = values.stage or list(stages)[-1]
   data = stages[name].data
-  if values.prompt is not None and "generate.length" not in modules.task_options(stages[name].task):
-    raise ConfigError(f"--prompt is for language models: task={stages[name].task!r} takes none")
   if values.prompt == "":
     raise ConfigError("--prompt is empty: give the text that the language model shall go on with")
+  if values.prompt is not None and "generate.length" not in modules.task_options(stages[name].task):
+    raise ConfigError(f"--prompt is for language models: task={stages[name].task!r} takes none")
   if values.prompt is None and "name" in data and not data[values.split]:
     raise ConfigError(f"--split={values.split}: this config has no data.{values.split}")
   return {name: stages[name]}
