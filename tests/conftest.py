@@ -7,7 +7,9 @@ import shutil
 import tempfile
 
 # Where the user's data sets lie: tests marked `data` look here, all others use the folder below.
-REAL_DATA_DIR = pathlib.Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+# The workers of xdist inherit the first process's environment, where TFDS_DATA_DIR is already the tests' own.
+_REAL = os.environ.setdefault("DLSUITE_TESTS_REAL_DATA_DIR", os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets"))
+REAL_DATA_DIR = pathlib.Path(_REAL).expanduser()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["TFDS_DATA_DIR"] = tempfile.mkdtemp(prefix="dlsuite-tests-")
 atexit.register(shutil.rmtree, os.environ["TFDS_DATA_DIR"], ignore_errors=True)
