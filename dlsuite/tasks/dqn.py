@@ -10,8 +10,10 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from dlsuite.data.feed import Feed
-from dlsuite.rl import environments
+from dlsuite.errors import ConfigError
+from dlsuite.rl import episodes, registry
 from dlsuite.rl.agent import Agent
+from dlsuite.rl.environments import Environments
 from dlsuite.rl.replay import Replay
 from dlsuite.strategy import Strategy
 from dlsuite.tasks.base import Measurement, Task
@@ -56,10 +58,12 @@ class DQN(Task):
 
   def open(self, prepare: bool = True) -> None:
     """Sees to it that the environment exists and has actions that can be counted, and that windows fit into the memory."""
-    environments.check(self.config.environment.name)
+    registry.check(self.config.environment.name)
+    if self.strategy.workers > 1:
+      raise ConfigError("strategy.kind='workers': task='dqn' acts in one process; take cpu, gpu or tpu")
     options = self.config.agent
     Replay(self.config.replay.capacity, self.config.environment.count, (), np.uint8, options.n_step, options.gamma)
-    self._environments = environments.Environments(self.config.environment.name, 1, 0, "shapes")
+    self._environments = Environments(self.config.environment.name, 1, 0, "shapes")
 
   def describe_data(self) -> tuple[str, list[list[str]]]:
     """Returns the environment, and the episodes of each split."""
@@ -130,8 +134,8 @@ class DQN(Task):
   def returns(self, split: str) -> np.ndarray:
     """Returns the undiscounted return of each of a split's episodes, played greedily, float64 [N]."""
     options = self.config.evaluate
-    episodes = options.test_episodes if split == "test" else options.episodes
-    return environments.play(self.config.environment.name, self._greedy(), episodes, self.config.seed, split)
+    count = options.test_episodes if split == "test" else options.episodes
+    return episodes.play(self.config.environment.name, self._greedy(), count, self.config.seed, split)
 
   def evaluate(self, split: str) -> Measurement:
     """Returns the mean return of a split's episodes."""
@@ -140,7 +144,7 @@ class DQN(Task):
 
   def episode(self, frames: int) -> tuple[list[np.ndarray], float]:
     """Returns the first pictures, uint8 [H, W, 3], of the first test episode, and its return."""
-    return environments.record(self.config.environment.name, self._greedy(), self.config.seed, frames, stream="test")
+    return episodes.record(self.config.environment.name, self._greedy(), self.config.seed, frames, stream="test")
 
   def predict(self, split: str) -> dict[str, np.ndarray]:
     """Returns `return` [N] of a split's episodes."""

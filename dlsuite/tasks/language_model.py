@@ -64,8 +64,8 @@ class LanguageModel(Supervised):
     texts = [self.text(key) for key in ("train", "valid", "test") if self.config.data[key]]
     return np.unique(np.concatenate([*texts, np.array([_NEWLINE], np.uint8)]))
 
-  @property
-  def data_identity(self) -> str:
+  @functools.cached_property
+  def data_identity(self) -> str:  # type: ignore[override]
     """The set's full name and the hash of the training text."""
     if not self.builder.info.splits:
       return str(self.builder.info.full_name)
@@ -77,6 +77,7 @@ class LanguageModel(Supervised):
     return self.data_identity, [[key, data[key] or "-", f"{len(self.text(key)):,} bytes" if prepared and data[key] else "-"]
                                 for key in ("train", "valid", "test")]
 
+  @functools.cache  # noqa: B019 - one task a process
   def _windows(self, key: str, rows: int) -> Windows:
     codes = np.searchsorted(self.vocabulary, self.text(key)).astype(np.int32)
     return Windows(codes, int(np.searchsorted(self.vocabulary, _NEWLINE)), rows, self.config.data.window)

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from dlsuite.errors import ConfigError, WorkdirError
-from dlsuite.rl.environments import Environments, check, episode_seed, play, record
+from dlsuite.rl.environments import Environments, episode_seed
+from dlsuite.rl.episodes import play, record
+from dlsuite.rl.registry import check
 
 gymnasium = pytest.importorskip("gymnasium", reason="Gymnasium comes with the extra `rl`")
 
