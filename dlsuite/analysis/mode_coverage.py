@@ -24,7 +24,8 @@ def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[st
     axes[0].set_title(f"{task.config.name}: {len(samples):,} samples")
     axes[1].bar(range(1, len(good) + 1), good, color=BLUE)
     axes[1].axhline(len(samples) / len(good), color=GREY, linestyle="--", linewidth=1, label="fair share")
-    axes[1].set(ylim=(0, 1.2 * max(good.max(), len(samples) / len(good))), xlabel="mode", ylabel="samples within three standard deviations",
+    axes[1].set(ylim=(0, 1.2 * max(good.max(), len(samples) / len(good))), xlabel="mode",
+                ylabel="samples within three standard deviations",
                 title=f"{100 * good.sum() / len(samples):.0f}% of the samples are near one of {len(good)} modes")
     axes[1].legend(loc="upper right")
   return {}
