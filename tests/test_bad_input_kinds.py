@@ -117,6 +117,14 @@ def test_without_gymnasium_the_extra_is_named(tmp_path, capfd, monkeypatch):
   assert "environment.name='CartPole-v1' needs the extra `rl`: pip install 'dlsuite[rl]'" in line
 
 
+def test_a_film_of_an_environment_that_cannot_be_drawn_is_refused_before_the_training(tmp_path, capfd, monkeypatch):
+  pytest.importorskip("gymnasium", reason="Gymnasium comes with the extra `rl`")
+  monkeypatch.setitem(sys.modules, "pygame", None)
+  line = refused(tmp_path, capfd, EXPERIMENTS["dqn"], "--config.analyses=('episode',)")
+  for words in ("analyses", "'episode'", "environment.name='CartPole-v1' cannot be drawn", "--config.analyses"):
+    assert words in line
+
+
 def test_a_model_without_encoder_and_decoder_is_no_autoencoder(tmp_path, capfd):
   path = tmp_path / "mine.py"
   path.write_text("from dlsuite.config import defaults, finish\ndef get_config(arg=''):\n"

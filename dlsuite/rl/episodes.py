@@ -91,6 +91,22 @@ def record(name: str, act: Policy, seed: int, max_frames: int, stream: str = "re
       ended = bool(over or cut)
 
 
+def check_drawable(name: str) -> None:
+  """Draws the first observation of an environment.
+
+  Args:
+    name: as for `check`.
+
+  Raises:
+    ConfigError: as `check`; also if the environment cannot be drawn.
+  """
+  with contextlib.closing(make(name, render_mode="rgb_array")) as env:
+    with no_warnings():
+      env.reset(seed=0)
+    with quiet_stderr():
+      _frame(name, env)
+
+
 def _frame(name: str, env: Any) -> np.ndarray:
   if "rgb_array" not in env.metadata.get("render_modes", ()):
     raise ConfigError(f"{KEY}={name!r} cannot be drawn: it has no render mode `rgb_array`")

@@ -57,8 +57,14 @@ class DQN(Task):
     self._total_steps = 1
 
   def open(self, prepare: bool = True) -> None:
-    """Sees to it that the environment exists and has actions that can be counted, and that windows fit into the memory."""
+    """Sees to it that the environment exists and has actions that can be counted, that it can be drawn if a film of an episode
+    is wanted, and that windows fit into the memory."""
     registry.check(self.config.environment.name)
+    if prepare and "episode" in self.config.analyses:
+      try:
+        episodes.check_drawable(self.config.environment.name)
+      except ConfigError as e:
+        raise ConfigError(f"analyses holds 'episode', but {e}: take it out with --config.analyses='()'") from e
     if self.strategy.workers > 1:
       raise ConfigError("strategy.kind='workers': task='dqn' acts in one process; take cpu, gpu or tpu")
     options = self.config.agent

@@ -1,5 +1,7 @@
 """Deep Q-learning: targets and errors by hand on linear networks, and when the target network moves."""
 
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import scipy.special
 import tensorflow as tf
 
 from dlsuite import catalog, modes
+from dlsuite.errors import ConfigError
 from dlsuite.tasks.dqn import huber, td_target
 from dlsuite.training import steps
 
@@ -65,6 +68,13 @@ def transitions():
   return {"observation": tf.constant([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), "action": tf.constant([1, 2, 0]),
           "next_observation": tf.constant([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]),
           "return": tf.constant([0.25, -3.0, 1.5]), "discount": tf.constant([0.1, 0.5, 0.0])}
+
+
+def test_it_is_refused_on_several_workers(strategy):
+  config = catalog.load("experiments/reinforcement/dqn.py:smoke")
+  workers = types.SimpleNamespace(workers=2, jit=strategy.jit, is_chief=True)
+  with pytest.raises(ConfigError, match=r"strategy\.kind='workers': task='dqn' acts in one process"):
+    modes.task_of(config, workers)
 
 
 def test_errors_are_squared_below_one_and_linear_above_as_scipys():
