@@ -43,8 +43,8 @@ CHOICES = {
   "early_stopping.mode": ("auto", "min", "max"),
 }
 _POSITIVE = (
-  "data.batch_size", "evaluate.batch_size", "train.accumulate", "optimizer.learning_rate", "checkpoint.keep",
-  "optimizer.clip.value", "optimizer.schedule.factor",
+  "strategy.connect_seconds", "data.batch_size", "evaluate.batch_size", "train.accumulate", "optimizer.learning_rate",
+  "checkpoint.keep", "optimizer.clip.value", "optimizer.schedule.factor",
   *(key for keys in config_lib.DURATIONS.values() for key in keys), "checkpoint.every_steps",
 )
 _NOT_NEGATIVE = (

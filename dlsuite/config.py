@@ -27,8 +27,8 @@ from dlsuite.errors import ConfigError, nearest
 # The keys that change how a run is carried out but not what it computes: they are left out of the
 # fingerprint, so that a run may go on with other devices or another checkpoint interval.
 EXECUTION_KEYS = (
-  "strategy.kind", "strategy.devices", "train.steps_per_call", "checkpoint.every_steps", "checkpoint.every_minutes",
-  "checkpoint.keep", "analyses", "callbacks.tensorboard", "reference", "generate",
+  "strategy.kind", "strategy.devices", "strategy.connect_seconds", "train.steps_per_call", "checkpoint.every_steps",
+  "checkpoint.every_minutes", "checkpoint.keep", "analyses", "callbacks.tensorboard", "reference", "generate",
 )
 
 # A duration is exactly one of the keys of its group; an override on the command line replaces the file's choice.
@@ -87,7 +87,7 @@ def _shared(name: str, task: str) -> ConfigDict:
     "seed": 0,
     "init_from": "",
     "reference": {"metric": "", "value": placeholder(float), "unit": "", "paper": "", "table": "", "protocol": ""},
-    "strategy": {"kind": "auto", "devices": 0, "sync_batch_norm": False},
+    "strategy": {"kind": "auto", "devices": 0, "sync_batch_norm": False, "connect_seconds": 55.0},
     "data": {
       "name": "",
       "train": "train", "valid": "", "test": "test",  # tfds split strings; valid is never the test split

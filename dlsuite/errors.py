@@ -34,6 +34,12 @@ class Stopped(DlsuiteError):  # noqa: N818 - a run that was asked to stop made n
   exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
+class WorkerLostError(DlsuiteError):
+  """Another worker died or hangs; the run goes on from its newest checkpoint once all are started again."""
+
+  exit_code = 75
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
   """Returns ` (did you mean 'x'?)` for the closest known spelling, upper or lower case, or an empty string."""
   spelling = {name.lower(): name for name in known}

@@ -28,7 +28,8 @@ def main(argv: list[str] | None = None) -> int:
     from dlsuite.strategy import Strategy
 
     strategy = Strategy.from_configs(list(options.stages.values()))
-    modes.run_all(options, strategy)
+    with strategy.naming_lost_workers():
+      modes.run_all(options, strategy)
     return 0
   except KeyboardInterrupt:
     print("dlsuite: interrupted; the same command goes on from the newest checkpoint", file=sys.stderr)

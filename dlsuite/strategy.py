@@ -6,21 +6,24 @@ because the logical CPU devices can only be set before the runtime starts.
 
 import contextlib
 import dataclasses
-import json
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from ml_collections import ConfigDict
 
-from dlsuite.errors import ConfigError, first_line
+from dlsuite.cluster import Cluster
+from dlsuite.errors import ConfigError, WorkerLostError, first_line
 
 # (precision, jit) that `auto` stands for. CPU: bfloat16 is fast with AMX alone and emulated below AVX-512, and XLA makes
 # convolutions several times slower. GPU: the plain choice, not yet measured. TPU: bfloat16 is the matrix unit's own
 # format, and TPUStrategy compiles the step itself.
 DEVICE_DEFAULTS = {"cpu": ("float32", False), "gpu": ("float32", False), "tpu": ("bfloat16", False)}
+
+_LINGER_SECONDS = 3.0  # a worker that has lost another stays so long, for the rest to tell the two apart
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +34,13 @@ class Strategy:
     tf: the tf.distribute strategy.
     device: `cpu`, `gpu` or `tpu`.
     description: for the console, e.g. `2 x cpu`.
+    cluster: the worker processes, if there are several.
   """
 
   tf: Any
   device: str
   description: str
+  cluster: Cluster | None = None
 
   @property
   def replicas(self) -> int:
@@ -45,15 +50,12 @@ class Strategy:
   @property
   def workers(self) -> int:
     """Number of processes that train together."""
-    resolver = self.tf.cluster_resolver
-    if not isinstance(self.tf, tf.distribute.MultiWorkerMirroredStrategy) or resolver is None:
-      return 1
-    return max(1, len(resolver.cluster_spec().as_dict().get("worker", ())))
+    return len(self.cluster.addresses) if self.cluster else 1
 
   @property
   def worker_index(self) -> int:
     """This process's place among the workers, from 0."""
-    return 0 if self.workers == 1 else int(self.tf.cluster_resolver.task_id or 0)
+    return self.cluster.index if self.cluster else 0
 
   @property
   def is_chief(self) -> bool:
@@ -64,6 +66,26 @@ class Strategy:
   def local_replicas(self) -> int:
     """Number of replicas of this process."""
     return self.replicas // self.workers
+
+  @contextlib.contextmanager
+  def naming_lost_workers(self) -> Iterator[None]:
+    """Turns TensorFlow's error at a lost worker into one line that names it.
+
+    Raises:
+      WorkerLostError: if another worker died, or hangs.
+    """
+    try:
+      yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError,
+            tf.errors.InternalError, tf.errors.FailedPreconditionError) as e:
+      if self.cluster is None or self.workers == 1:
+        raise
+      lost = self.cluster.lost(e.message)
+      time.sleep(_LINGER_SECONDS)
+      who = " and ".join(self.cluster.named(i) for i in lost) or "another worker"
+      was = "hangs or was" if "eartbeat" in e.message else "was"
+      raise WorkerLostError(f"{who} {was} lost; the same command, started again on every worker, goes on from the newest "
+                            "checkpoint") from e
 
   def barrier(self) -> None:
     """Returns once every worker has come here, e.g. so that what the chief wrote before can be read by all after."""
@@ -105,7 +127,10 @@ class Strategy:
     kind, devices = config.strategy.kind, config.strategy.devices
     if kind == "auto":
       kind = _best_kind()
-    strategy = {"cpu": _cpu, "gpu": _gpu, "tpu": _tpu, "workers": _workers}[kind](devices)
+    if kind == "workers":
+      strategy = _workers(devices, config.strategy.connect_seconds)
+    else:
+      strategy = {"cpu": _cpu, "gpu": _gpu, "tpu": _tpu}[kind](devices)
     check_batch(config, strategy.replicas)
     return strategy
 
@@ -194,24 +219,12 @@ def _tpu(devices: int) -> Strategy:
   return Strategy(strategy, "tpu", f"{strategy.num_replicas_in_sync} x tpu")
 
 
-def _workers(devices: int) -> Strategy:
-  text = os.environ.get("TF_CONFIG", "")
-  try:
-    cluster = json.loads(text)
-    workers = cluster["cluster"]["worker"]
-    roles = set(cluster["cluster"]) - {"worker"}
-    index = int(cluster["task"]["index"])
-  except (ValueError, KeyError, TypeError):
-    raise ConfigError("strategy.kind='workers' needs TF_CONFIG as JSON with cluster.worker and task.index, got "
-                      f"{text[:80]!r}") from None
-  if roles:
-    raise ConfigError(f"TF_CONFIG: cluster lists {', '.join(sorted(roles))}; list every process under 'worker', the first of "
-                      "which writes")
-  if not 0 <= index < len(workers):
-    raise ConfigError(f"TF_CONFIG: task.index={index} but cluster.worker lists {len(workers)} addresses")
+def _workers(devices: int, connect_seconds: float) -> Strategy:
+  cluster = Cluster.from_environment()
+  cluster.meet(connect_seconds)
   if devices > 1:
     _logical_cpus(devices)
   strategy = tf.distribute.MultiWorkerMirroredStrategy()
   device = "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
-  local = strategy.num_replicas_in_sync // len(workers)
-  return Strategy(strategy, device, f"{len(workers)} workers x {local} {device}")
+  count = len(cluster.addresses)
+  return Strategy(strategy, device, f"{count} workers x {strategy.num_replicas_in_sync // count} {device}", cluster)

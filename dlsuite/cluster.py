@@ -1,0 +1,171 @@
+"""The workers of a run, as TF_CONFIG lists them: how they find each other, and which of them was lost. No TensorFlow here."""
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+from dlsuite.errors import ConfigError
+
+_RETRY_SECONDS = 0.3
+_ANSWER_SECONDS = 2.0  # for a peer that listens to answer
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+  """The worker processes that train together.
+
+  Attributes:
+    addresses: `host:port` of each; the first is the chief, which writes.
+    index: this process's place among them.
+  """
+
+  addresses: tuple[str, ...]
+  index: int
+
+  @classmethod
+  def from_environment(cls) -> "Cluster":
+    """Reads TF_CONFIG.
+
+    Raises:
+      ConfigError: if it is missing, malformed, or lists other roles than workers.
+    """
+    text = os.environ.get("TF_CONFIG", "")
+    try:
+      config = json.loads(text)
+      roles, index = dict(config["cluster"]), int(config["task"]["index"])
+      addresses = tuple(str(address) for address in roles.pop("worker"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+      raise ConfigError("strategy.kind='workers' needs TF_CONFIG as JSON with cluster.worker and task.index, got "
+                        f"{text[:80]!r}") from None
+    if roles:
+      raise ConfigError(f"TF_CONFIG: cluster lists {', '.join(sorted(roles))}; list every process under 'worker', the first of "
+                        "which writes")
+    if not 0 <= index < len(addresses):
+      raise ConfigError(f"TF_CONFIG: task.index={index} but cluster.worker lists {len(addresses)} addresses")
+    for i, address in enumerate(addresses):
+      if not re.fullmatch(r".+:\d{1,5}", address) or not 0 < int(address.rpartition(":")[2]) < 65536:
+        raise ConfigError(f"TF_CONFIG: cluster.worker[{i}]={address!r} is no host:port")
+    if len(set(addresses)) < len(addresses):
+      twice = next(address for address in addresses if addresses.count(address) > 1)
+      raise ConfigError(f"TF_CONFIG: cluster.worker lists {twice} twice")
+    return cls(addresses, index)
+
+  def named(self, index: int) -> str:
+    """Returns a worker's name for a person, e.g. `worker 1 (10.0.0.7:2222)`."""
+    return f"worker {index} ({self.addresses[index]})"
+
+  def meet(self, seconds: float) -> None:
+    """Returns once every worker has been seen by this one, and has seen it.
+
+    TensorFlow itself would wait for a missing worker for an hour and then not say which it was.
+
+    Raises:
+      ConfigError: if one is not there in time, or this worker's own port is taken.
+    """
+    peers = set(range(len(self.addresses))) - {self.index}
+    if not peers:
+      return
+    deadline = time.monotonic() + seconds
+    with self._listening() as seen_by:
+      faults = dict.fromkeys(peers, "")
+      while faults:
+        for peer in list(faults):
+          fault = self._call(peer)
+          if fault:
+            faults[peer] = fault
+          else:
+            del faults[peer]
+        if faults and time.monotonic() > deadline:
+          peer, fault = min(faults.items())
+          raise ConfigError(f"TF_CONFIG: {self.named(peer)} did not answer {self.named(self.index)} within {seconds:.0f} s: "
+                            f"{fault}; start every worker with the same list of addresses (strategy.connect_seconds sets how "
+                            "long they wait)")
+        if faults:
+          time.sleep(_RETRY_SECONDS)
+      while missing := peers - seen_by:
+        if time.monotonic() > deadline:
+          raise ConfigError(f"TF_CONFIG: {self.named(min(missing))} did not reach {self.named(self.index)} within "
+                            f"{seconds:.0f} s, though it answers: is the port open to it?")
+        time.sleep(_RETRY_SECONDS / 10)
+
+  @property
+  def _greeting(self) -> str:
+    """What the workers of this cluster, and none else, say first."""
+    return f"dlsuite {hashlib.sha256(json.dumps(self.addresses).encode()).hexdigest()[:16]}"
+
+  def _call(self, peer: int) -> str:
+    """Greets a peer; returns why it did not answer, or nothing."""
+    host, _, port = self.addresses[peer].rpartition(":")
+    try:
+      with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS) as line:
+        line.sendall(f"{self._greeting} {self.index}\n".encode())
+        answer = line.makefile().readline().strip()
+    except (OSError, UnicodeDecodeError) as e:
+      return getattr(e, "strerror", "") or str(e) or type(e).__name__
+    return "" if answer == f"{self._greeting} {peer}" else "something else answers there"
+
+  @contextlib.contextmanager
+  def _listening(self) -> Iterator[set[int]]:
+    """Answers the peers' greetings on this worker's own port; yields the set of those that have come."""
+    port = int(self.addresses[self.index].rpartition(":")[2])
+    seen: set[int] = set()
+    try:
+      server = socket.create_server(("", port))
+    except OSError as e:
+      if e.errno == errno.EADDRINUSE:
+        raise ConfigError(f"TF_CONFIG: port {port} of {self.named(self.index)} is taken on this machine, by another program or "
+                          "by a run that has not ended") from None
+      raise ConfigError(f"TF_CONFIG: {self.named(self.index)} cannot listen: {e.strerror}") from None
+    server.settimeout(_RETRY_SECONDS)
+    done = threading.Event()
+
+    def answer() -> None:
+      while not done.is_set():
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+          line, _ = server.accept()
+          with line:
+            line.settimeout(_ANSWER_SECONDS)
+            greeting, _, index = line.makefile().readline().strip().rpartition(" ")
+            if greeting == self._greeting and index.isdigit():
+              line.sendall(f"{self._greeting} {self.index}\n".encode())
+              line.recv(1)  # the caller hangs up first: the port is free at once
+              seen.add(int(index))
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    try:
+      yield seen
+    finally:
+      done.set()
+      thread.join()
+      server.close()
+
+  def lost(self, message: str) -> list[int]:
+    """Returns the workers that a failed collective points to, [] if none can be named.
+
+    Args:
+      message: TensorFlow's.
+    """
+    if "unhealthy" in message:  # the chief missed their heartbeats: these hang
+      hanging = {int(i) for i in re.findall(r"/task:(\d+)", message.partition("unhealthy")[2])}
+      if hanging - {self.index}:
+        return sorted(hanging - {self.index})
+    if "CoordinationService/Heartbeat" in message and self.index:
+      return [0]
+    return [i for i in range(len(self.addresses)) if i != self.index and self._is_gone(i)]
+
+  def _is_gone(self, peer: int) -> bool:
+    host, _, port = self.addresses[peer].rpartition(":")
+    try:
+      socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
+    except OSError:
+      return True
+    return False

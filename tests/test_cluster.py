@@ -1,0 +1,125 @@
+"""Workers find each other over loopback, and name who is missing or lost."""
+
+import concurrent.futures
+import json
+import socket
+import time
+
+import pytest
+
+from dlsuite.cluster import Cluster
+from dlsuite.errors import ConfigError
+
+
+@pytest.fixture
+def addresses():
+  """Four addresses nobody listens at."""
+  sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
+  found = tuple(f"127.0.0.1:{s.getsockname()[1]}" for s in sockets)
+  for s in sockets:
+    s.close()
+  return found
+
+
+def meet(addresses, delays, seconds=20.0):
+  """Lets workers meet, each in a thread and after its delay; returns what each raised, or the seconds it waited."""
+
+  def one(index, delay):
+    time.sleep(delay)
+    began = time.monotonic()
+    try:
+      Cluster(addresses, index).meet(seconds)
+    except ConfigError as e:
+      return str(e)
+    return time.monotonic() - began
+
+  with concurrent.futures.ThreadPoolExecutor(len(delays)) as pool:
+    return list(pool.map(one, *zip(*delays.items(), strict=True)))
+
+
+def test_all_workers_wait_for_the_last():
+  with socket.create_server(("127.0.0.1", 0)) as s, socket.create_server(("127.0.0.1", 0)) as t:
+    two = tuple(f"127.0.0.1:{x.getsockname()[1]}" for x in (s, t))
+  first, last = meet(two, {0: 0.0, 1: 1.5})
+  assert first > 1.4
+  assert last < 1.4
+
+
+def test_four_workers_meet_in_any_order_and_leave_their_ports_free(addresses):
+  waited = meet(addresses, {0: 0.5, 1: 0.0, 2: 0.3, 3: 0.1})
+  assert all(isinstance(seconds, float) for seconds in waited), waited
+  for address in addresses:
+    socket.create_server(("", int(address.rpartition(":")[2]))).close()
+
+
+def test_the_worker_that_does_not_come_is_named_by_all_others_within_the_time(addresses):
+  began = time.monotonic()
+  says = meet(addresses[:3], {0: 0.0, 1: 0.0}, seconds=1.0)
+  assert time.monotonic() - began < 10
+  for index, line in enumerate(says):
+    assert f"worker 2 ({addresses[2]}) did not answer worker {index} ({addresses[index]}) within 1 s" in line
+    assert "refused" in line
+
+
+def test_a_host_without_an_address_is_named():
+  with pytest.raises(ConfigError, match=r"worker 1 \(no-such-host\.invalid:2222\) did not answer .*: .*[Nn]ame"):
+    with socket.create_server(("127.0.0.1", 0)) as s:
+      own = s.getsockname()[1]
+    Cluster((f"127.0.0.1:{own}", "no-such-host.invalid:2222"), 0).meet(0.5)
+
+
+def test_a_worker_of_another_cluster_is_not_taken_for_the_peer(addresses):
+  mine, other = addresses[:2], (addresses[2], addresses[1])
+  with concurrent.futures.ThreadPoolExecutor(1) as pool:
+    stranger = pool.submit(Cluster(other, 1).meet, 2.0)
+    with pytest.raises(ConfigError, match="something else answers there"):
+      Cluster(mine, 0).meet(1.0)
+    assert isinstance(stranger.exception(), ConfigError)
+
+
+def test_a_port_that_is_taken_is_said_at_once(addresses):
+  with (socket.create_server(("", int(addresses[0].rpartition(":")[2]))),
+        pytest.raises(ConfigError, match=r"port \d+ of worker 0 .* is taken on this machine")):
+    Cluster(addresses[:2], 0).meet(30.0)
+
+
+@pytest.mark.parametrize(("text", "says"), [
+  ("", "needs TF_CONFIG as JSON"), ("{", "needs TF_CONFIG as JSON"), ("[]", "needs TF_CONFIG as JSON"),
+  ({"cluster": {"worker": ["a:1"]}}, "task.index"), ({"cluster": {"worker": 3}, "task": {"index": 0}}, "needs TF_CONFIG"),
+  ({"cluster": {"worker": ["a:1"]}, "task": {"index": 1}}, "task.index=1 but cluster.worker lists 1"),
+  ({"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"index": 0}}, "lists ps; list every process under 'worker'"),
+  ({"cluster": {"worker": ["a:1", "b"]}, "task": {"index": 0}}, "cluster.worker[1]='b' is no host:port"),
+  ({"cluster": {"worker": ["a:99999"]}, "task": {"index": 0}}, "'a:99999' is no host:port"),
+  ({"cluster": {"worker": ["a:1", "a:1"]}, "task": {"index": 0}}, "lists a:1 twice"),
+])
+def test_a_malformed_cluster_is_one_line(text, says, monkeypatch):
+  monkeypatch.setenv("TF_CONFIG", text if isinstance(text, str) else json.dumps(text))
+  with pytest.raises(ConfigError) as caught:
+    Cluster.from_environment()
+  assert says in str(caught.value)
+  assert "\n" not in str(caught.value)
+
+
+def test_a_cluster_is_read_from_tf_config(monkeypatch):
+  monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "[::1]:2"]}, "task": {"type": "worker", "index": 1}}')
+  assert Cluster.from_environment() == Cluster(("a:1", "[::1]:2"), 1)
+
+
+# The messages are TensorFlow 2.21's own.
+def test_workers_that_sent_no_heartbeat_are_the_lost_ones(addresses):
+  message = ("Collective ops is aborted by: Error reported from /job:worker/task:0: The following tasks are unhealthy (stopped "
+             "sending heartbeats):\n/job:worker/replica:0/task:1\n/job:worker/replica:0/task:3\nThe tasks have crashed.")
+  assert Cluster(addresses, 0).lost(message) == [1, 3]
+
+
+def test_a_chief_that_answers_no_heartbeat_is_the_lost_one(addresses):
+  message = "Collective ops is aborted by: Deadline Exceeded\n\nRPC: /tensorflow.CoordinationService/Heartbeat"
+  assert Cluster(addresses, 2).lost(message) == [0]
+
+
+def test_else_those_whose_ports_are_closed_are_the_lost_ones(addresses):
+  message = "Collective ops is aborted by: Socket closed\nAdditional GRPC error information from remote target ..."
+  alive = [socket.create_server(("127.0.0.1", int(addresses[i].rpartition(":")[2]))) for i in (0, 2)]
+  assert Cluster(addresses, 0).lost(message) == [1, 3]
+  for server in alive:
+    server.close()
