@@ -1,7 +1,6 @@
 """The command line: absl flags and config overrides, parsed into `Options` or one clear line."""
 
 import dataclasses
-import pathlib
 import re
 from collections.abc import Collection, Iterator
 
@@ -11,6 +10,7 @@ from ml_collections import ConfigDict, config_flags
 from dlsuite import catalog, checks, modules
 from dlsuite import config as config_lib
 from dlsuite.errors import ConfigError, first_line, nearest, one_of
+from dlsuite.runs import files
 
 MODES = ("train", "evaluate", "predict", "describe")
 SPLITS = ("train", "valid", "test")
@@ -34,6 +34,7 @@ class Options:
     mode: one of `MODES`.
     split: the split that evaluate and predict read.
     prompt: the text that a language model goes on with, or None.
+    data_dir: where tfds finds and prepares data sets, or empty for TFDS_DATA_DIR.
     message: a text to print instead of running anything.
   """
 
@@ -42,12 +43,13 @@ class Options:
   mode: str = "train"
   split: str = "test"
   prompt: str | None = None
+  data_dir: str = ""
   message: str = ""
 
   def runs(self) -> Iterator[tuple[str, ConfigDict]]:
     """Yields (folder, config) of each stage: a stage of a chain has a folder of its own in the workdir."""
     for name, config in self.stages.items():
-      yield (str(pathlib.Path(self.workdir) / name) if name else self.workdir), config
+      yield (files.join(self.workdir, name) if name else self.workdir), config
 
 
 def _define() -> flags.FlagValues:
@@ -55,10 +57,12 @@ def _define() -> flags.FlagValues:
   values.set_gnu_getopt(True)
   flags.DEFINE_string("config", "", "Experiment: experiments/<chapter>/<name>.py[:arg]; --config.KEY=value overrides a key.",
                       flag_values=values)
-  flags.DEFINE_string("workdir", "", "Folder of the run. The same command goes on with a run that was stopped.",
-                      flag_values=values)
+  flags.DEFINE_string("workdir", "", "Folder of the run, local or gs://bucket/run. The same command goes on with a run that "
+                      "was stopped.", flag_values=values)
   flags.DEFINE_string("mode", "train", f"One of: {', '.join(MODES)}.", flag_values=values)
   flags.DEFINE_string("init_from", "", "Workdir of another run whose weights to start from.", flag_values=values)
+  flags.DEFINE_string("data_dir", "", "Folder of the data sets, local or gs://bucket/data; else TFDS_DATA_DIR.",
+                      flag_values=values)
   flags.DEFINE_string("split", "test", f"What evaluate and predict read, one of: {', '.join(SPLITS)}.", flag_values=values)
   flags.DEFINE_string("prompt", None, "Text that a language model goes on with, in --mode=predict.", flag_values=values)
   flags.DEFINE_string("stage", "", "Stage of a chain that evaluate and predict look at; else the last.", flag_values=values)
@@ -89,6 +93,11 @@ def parse(argv: list[str]) -> Options:
       raise ConfigError(f"--{name}={value!r} is unknown{nearest(value, allowed)}; allowed: {', '.join(allowed)}")
   if not values.config:
     raise ConfigError("--config is missing: give an experiment, e.g. --config=experiments/vision/lenet5.py; --list shows all")
+  for name in ("workdir", "init_from", "data_dir"):
+    files.check_text(f"--{name}", str(values[name].value))
+  if files.is_remote(values.data_dir) and not values.data_dir.lower().startswith("gs://"):
+    raise ConfigError(f"--data_dir={values.data_dir!r}: tfds reads no such path; allowed: a local folder, or e.g. "
+                      "gs://bucket/data")
   stages = _stages(values, rest)
   if values.mode != "describe" and not values.workdir:
     raise ConfigError(f"--workdir is missing: --mode={values.mode} needs the run's folder, e.g. --workdir=/tmp/run")
@@ -98,7 +107,7 @@ def parse(argv: list[str]) -> Options:
     stages = _looked_at(stages, values)
   elif values.stage:
     raise ConfigError("--stage is for --mode=evaluate and --mode=predict")
-  return Options(stages, values.workdir, values.mode, values.split, values.prompt)
+  return Options(stages, values.workdir, values.mode, values.split, values.prompt, values.data_dir)
 
 
 def _stages(values: flags.FlagValues, rest: list[str]) -> dict[str, ConfigDict]:

@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import io
 import math
 import time
 from typing import Any
@@ -11,11 +12,13 @@ from ml_collections import ConfigDict
 
 from dlsuite import analysis
 from dlsuite import config as config_lib
+from dlsuite.data import sources
 from dlsuite.errors import WorkdirError
 from dlsuite.flags import Options
 from dlsuite.runs import figures, initialization
 from dlsuite.runs.console import Console, duration_text
 from dlsuite.runs.description import describe
+from dlsuite.runs.files import Path, write_text
 from dlsuite.runs.provenance import provenance
 from dlsuite.runs.record import Record
 from dlsuite.strategy import Strategy
@@ -30,6 +33,8 @@ def run_all(options: Options, strategy: Strategy) -> None:
   Raises:
     DlsuiteError: whatever a user can mend; its message is one line.
   """
+  if options.data_dir:
+    sources.use_data_dir(options.data_dir)
   if len(options.stages) > 1:
     initialization.check_stages(options.stages, strategy, task_of)
   folders = {name: folder for name, (folder, _) in zip(options.stages, options.runs(), strict=True)}
@@ -146,7 +151,8 @@ def _finish(config: ConfigDict, strategy: Strategy, task: Task, loop: Loop, reco
     metrics = task.curves or tuple(dict.fromkeys((task.reported[0], reference.metric or task.reported[0])))
     units = {name: reference.unit if name == reference.metric else task.units.get(name, "") for name in metrics}
     figures.learning_curves(record.rows(), config, units, chosen.step, record.figures / "learning_curves.png")
-    if pictures := sorted(record.frames.glob("step_*.png")):
+    pictures: list[Path] = sorted(record.frames.glob("step_*.png"), key=str)
+    if pictures:
       figures.film(pictures, record.figures / "training.gif")
   result["analyses"] = analysis.run(config.analyses, task, record.figures if record.active else None, console)
   record.save_result(result)
@@ -203,12 +209,10 @@ def predict(config: ConfigDict, strategy: Strategy, record: Record, console: Con
   columns, rows = task.prediction_table(task.predict(split))
   path = record.folder / f"predictions_{split}.csv"
   if record.active:
-    try:
-      with open(path, "w", newline="", encoding="utf-8") as f:
-        writer = csv.writer(f)
-        writer.writerow(columns)
-        writer.writerows(rows)
-    except OSError as e:
-      raise WorkdirError(f"{path} cannot be written: {e.strerror}") from e
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
   console.table(f"{config.name}, {split} split, the first predictions", columns[:6], [row[:6] for row in rows[:8]])
   console.show(f"  {len(rows):,} rows in {path}")

@@ -6,17 +6,17 @@ there is nothing to draw for this network.
 """
 
 import importlib
-import pathlib
 from collections.abc import Iterable
 from typing import Any
 
 from dlsuite.errors import ConfigError
 from dlsuite.runs.console import Console
+from dlsuite.runs.files import Path
 
 Numbers = dict[str, float]
 
 
-def run(names: Iterable[str], task: Any, folder: pathlib.Path | None, console: Console) -> dict[str, Numbers]:
+def run(names: Iterable[str], task: Any, folder: Path | None, console: Console) -> dict[str, Numbers]:
   """Draws `<folder>/<name>.png` for each named analysis and returns their numbers.
 
   An analysis that the task gives too little for is named and left out. Every worker takes part in what the analyses look

@@ -1,19 +1,19 @@
 """The codes of the test images in the plane, by class."""
 
-import pathlib
 from typing import Any
 
 import matplotlib
 import numpy as np
 
 from dlsuite.runs.figures import figure
+from dlsuite.runs.files import Path
 
 NEEDS = ("code",)
 
 _MOST = 4000  # points: more hide each other
 
 
-def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float]:
+def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float]:
   """Draws the codes; of more than two numbers, their first two principal components; of one number, over the classes.
 
   Args:

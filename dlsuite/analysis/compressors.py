@@ -3,12 +3,12 @@
 import bz2
 import gzip
 import lzma
-import pathlib
 from typing import Any
 
 import numpy as np
 
 from dlsuite.runs.figures import BLUE, GREY, figure
+from dlsuite.runs.files import Path
 
 NEEDS = ("text", "bits")
 
@@ -32,7 +32,7 @@ def bits_per_byte(text: bytes, before: bytes) -> dict[str, float]:
   return {name: 8 * size / len(text) for name, size in sizes.items()}
 
 
-def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float]:
+def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float]:
   """Draws a bar for each compressor and one for the network, test split.
 
   Args:

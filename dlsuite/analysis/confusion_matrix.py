@@ -1,18 +1,18 @@
 """Which classes are taken for which."""
 
-import pathlib
 from typing import Any
 
 import numpy as np
 
 from dlsuite.runs.figures import figure
+from dlsuite.runs.files import Path
 
 NEEDS = ("label", "predicted", "num_classes")
 
 _MOST_CLASSES = 30
 
 
-def draw(task: Any, predictions: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float] | None:
+def draw(task: Any, predictions: dict[str, np.ndarray], path: Path) -> dict[str, float] | None:
   """Draws counts by true and predicted class, the diagonal left out of the colours so that mistakes show.
 
   Args:

@@ -1,11 +1,11 @@
 """A film of one test episode."""
 
-import pathlib
 from typing import Any
 
 import numpy as np
 
 from dlsuite.runs.figures import film
+from dlsuite.runs.files import Path
 
 NEEDS = ("return", "episode")
 
@@ -13,7 +13,7 @@ _MOST = 500  # pictures
 _EVERY = 2  # agent steps a picture
 
 
-def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float]:
+def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float]:
   """Writes a GIF beside `path`, at half of the pixels a side.
 
   Args:

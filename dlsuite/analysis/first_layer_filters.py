@@ -1,18 +1,18 @@
 """What the first layer looks for: the filters of a convolution, or the weights of a dense layer drawn as images."""
 
-import pathlib
 from typing import Any
 
 import numpy as np
 
 from dlsuite.runs.figures import figure
+from dlsuite.runs.files import Path
 
 NEEDS = ("input_shape",)
 
 _MOST = 64
 
 
-def draw(task: Any, predictions: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float] | None:
+def draw(task: Any, predictions: dict[str, np.ndarray], path: Path) -> dict[str, float] | None:
   """Draws each filter of the first layer with a kernel, at most 64; of several channels that are not colours the first.
 
   Returns:

@@ -1,11 +1,11 @@
 """What the decoder makes of a grid of codes in the plane."""
 
-import pathlib
 from typing import Any
 
 import numpy as np
 
 from dlsuite.runs.figures import figure, tiles
+from dlsuite.runs.files import Path
 
 NEEDS = ("code", "decode")
 
@@ -16,7 +16,7 @@ def _labels(places: np.ndarray, codes: np.ndarray) -> list[str]:
   return [f"{v:.1f}".replace("-0.0", "0.0") for v in np.interp(places, (np.arange(_SIDE) + 0.5) / _SIDE, codes)]
 
 
-def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float] | None:
+def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float] | None:
   """Draws the decoded grid: of a variational code the normal's quantiles (Kingma & Welling 2014, figure 4), else the range
   that holds 96% of the test codes.
 

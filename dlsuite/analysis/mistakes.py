@@ -1,18 +1,18 @@
 """The mistakes of which the network is surest."""
 
-import pathlib
 from typing import Any
 
 import numpy as np
 
 from dlsuite.runs.figures import figure
+from dlsuite.runs.files import Path
 
 NEEDS = ("image", "label", "predicted", "probabilities")
 
 _ROWS, _COLUMNS = 4, 6
 
 
-def draw(task: Any, predictions: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float] | None:
+def draw(task: Any, predictions: dict[str, np.ndarray], path: Path) -> dict[str, float] | None:
   """Draws the wrongly classified images with the highest probability for the wrong class.
 
   Args:

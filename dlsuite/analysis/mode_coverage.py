@@ -1,16 +1,16 @@
 """Which modes of a mixture a generator reaches."""
 
-import pathlib
 from typing import Any
 
 import numpy as np
 
 from dlsuite.runs.figures import BLUE, GREY, figure, scatter
+from dlsuite.runs.files import Path
 
 NEEDS = ("point", "samples", "good")
 
 
-def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float]:
+def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float]:
   """Draws samples over real points, and how many good samples each mode gets.
 
   Args:

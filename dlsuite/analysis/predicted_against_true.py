@@ -1,11 +1,11 @@
 """Predictions beside the truth, and beside those of ridge regression fitted to the same split."""
 
-import pathlib
 from typing import Any
 
 import numpy as np
 
 from dlsuite.runs.figures import BLUE, GREY, ORANGE, figure
+from dlsuite.runs.files import Path
 
 NEEDS = ("features", "target", "predicted")
 
@@ -43,7 +43,7 @@ def r2(target: np.ndarray, predicted: np.ndarray) -> float:
   return 1.0 - float(np.mean((target - predicted) ** 2) / max(np.var(target), 1e-12))
 
 
-def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float]:
+def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float]:
   """Draws both predictions over the true target, test split.
 
   Args:

@@ -1,18 +1,18 @@
 """Images, what an autoencoder makes of them, and what as many principal components make of them."""
 
-import pathlib
 from typing import Any
 
 import numpy as np
 
 from dlsuite.runs.figures import figure
+from dlsuite.runs.files import Path
 
 NEEDS = ("image", "reconstruction", "code")
 
 _SHOWN = 10
 
 
-def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float]:
+def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float]:
   """Draws the first test image of each class over its reconstructions.
 
   Args:

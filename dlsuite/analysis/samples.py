@@ -1,18 +1,18 @@
 """What a generative network makes of noise, beside real examples."""
 
-import pathlib
 from typing import Any
 
 import numpy as np
 
 from dlsuite.runs.figures import figure, tiles
+from dlsuite.runs.files import Path
 
 NEEDS = ("image", "samples")
 
 _SIDE = 10
 
 
-def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float]:
+def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float]:
   """Draws samples and as many test images.
 
   Args:

@@ -1,12 +1,12 @@
 """Where a language model is surprised: the test text, each byte on the colour of its cost in bits."""
 
-import pathlib
 from typing import Any
 
 import matplotlib
 import numpy as np
 
 from dlsuite.runs.figures import figure
+from dlsuite.runs.files import Path
 
 NEEDS = ("text", "bits")
 
@@ -14,7 +14,7 @@ _ROWS, _COLUMNS = 30, 88
 _MOST = 8.0  # bits: what a byte costs without any model
 
 
-def draw(task: Any, found: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, float]:
+def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float]:
   """Draws the first lines of the test text.
 
   Args:

@@ -18,6 +18,7 @@ import tensorflow_datasets as tfds
 
 from dlsuite.data import builders
 from dlsuite.errors import DataError, first_line, nearest
+from dlsuite.runs import files
 
 _BUILDERS = pathlib.Path(builders.__path__[0])
 _PROBED_HOST = "storage.googleapis.com"  # where most tfds downloads lie
@@ -27,6 +28,11 @@ _PROBE_SECONDS = 3.0
 def own_builders() -> list[str]:
   """Returns the names of the data sets whose builder is part of this package."""
   return sorted(path.name for path in _BUILDERS.iterdir() if (path / f"{path.name}_dataset_builder.py").exists())
+
+
+def use_data_dir(folder: str) -> None:
+  """Makes tfds look for data sets, and prepare them, in a folder from now on, as TFDS_DATA_DIR does before its first import."""
+  tfds.core.constants.DATA_DIR = str(files.path(folder))
 
 
 def _builder(name: str, data_dir: str | None = None) -> Any:

@@ -1,7 +1,6 @@
 """Figures in one style: labelled axes with units, colour-blind-safe, readable at 800 pixels."""
 
 import contextlib
-import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,8 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from dlsuite.errors import WorkdirError
+from dlsuite.runs import files
+from dlsuite.runs.files import Path
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -26,16 +27,15 @@ _STYLE: Any = {
 
 
 @contextlib.contextmanager
-def figure(path: pathlib.Path, rows: int = 1, columns: int = 1, size: tuple[float, float] = (8, 5)
+def figure(path: Path, rows: int = 1, columns: int = 1, size: tuple[float, float] = (8, 5)
            ) -> Iterator[tuple[Any, Any]]:
   """Yields (figure, axes) and writes the picture."""
   with plt.rc_context(_STYLE):
     fig, axes = plt.subplots(rows, columns, figsize=size, layout="constrained")
     try:
       yield fig, axes
-      fig.savefig(path)
-    except OSError as e:
-      raise WorkdirError(f"{path} cannot be written: {e.strerror}") from e
+      with files.drawn(path) as target:
+        fig.savefig(target, format=path.suffix[1:])
     finally:
       plt.close(fig)
 
@@ -89,7 +89,7 @@ def tiles(images: np.ndarray, columns: int, gap: int = 1, scale: int = 1) -> np.
   return canvas
 
 
-def save_frame(folder: pathlib.Path, step: int, pixels: np.ndarray) -> None:
+def save_frame(folder: Path, step: int, pixels: np.ndarray) -> None:
   """Writes one picture of a run's film; that of a step is always the same file.
 
   Raises:
@@ -97,28 +97,36 @@ def save_frame(folder: pathlib.Path, step: int, pixels: np.ndarray) -> None:
   """
   try:
     folder.mkdir(exist_ok=True)
-    Image.fromarray(pixels).save(folder / f"step_{step:09d}.png")
   except OSError as e:
     raise WorkdirError(f"{folder} cannot be written: {e.strerror}") from e
+  with files.drawn(folder / f"step_{step:09d}.png") as target:
+    Image.fromarray(pixels).save(target, format="PNG")
 
 
-def film(pictures: Sequence[np.ndarray | pathlib.Path], path: pathlib.Path, milliseconds: int = 150) -> None:
+def film(pictures: Sequence[np.ndarray | Path], path: Path, milliseconds: int = 150) -> None:
   """Writes pictures of one size as a GIF that repeats and rests on the last.
 
   Raises:
-    WorkdirError: if it cannot be written.
+    WorkdirError: if it cannot be written, or a picture cannot be read.
   """
-  frames = [Image.open(p).convert("RGB") if isinstance(p, pathlib.Path) else Image.fromarray(p) for p in pictures]
-  shades = [frame.quantize(64, dither=Image.Dither.NONE) for frame in frames]
-  try:
-    shades[0].save(path, save_all=True, append_images=shades[1:], loop=0,
+  shades = [_pixels(picture).quantize(64, dither=Image.Dither.NONE) for picture in pictures]
+  with files.drawn(path) as target:
+    shades[0].save(target, format="GIF", save_all=True, append_images=shades[1:], loop=0,
                    duration=[milliseconds] * (len(shades) - 1) + [10 * milliseconds])
+
+
+def _pixels(picture: np.ndarray | Path) -> Image.Image:
+  if isinstance(picture, np.ndarray):
+    return Image.fromarray(picture)
+  try:
+    with files.opened(picture) as f:
+      return Image.open(f).convert("RGB")
   except OSError as e:
-    raise WorkdirError(f"{path} cannot be written: {e.strerror}") from e
+    raise WorkdirError(f"{picture} cannot be read: {e.strerror}") from e
 
 
 def learning_curves(rows: list[dict[str, Any]], config: ConfigDict, units: Mapping[str, str], selected_step: int,
-                    path: pathlib.Path) -> None:
+                    path: Path) -> None:
   """Draws some metrics over the epochs (or steps), training and validation, and the published value of one.
 
   Args:

@@ -1,6 +1,5 @@
 """`--init_from`: starts from another run's weights and says what matched, what did not, and why."""
 
-import pathlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -8,6 +7,7 @@ from ml_collections import ConfigDict
 
 from dlsuite.config import source_stage
 from dlsuite.errors import ConfigError, WorkdirError, nearest
+from dlsuite.runs import files
 from dlsuite.runs.console import Console
 from dlsuite.strategy import Strategy
 from dlsuite.tasks.base import Task
@@ -77,8 +77,12 @@ def init_from(run: str, network: str, task: Task, console: Console) -> None:
   Raises:
     WorkdirError: if there is no such run, or nothing matches.
   """
-  folder = pathlib.Path(run).expanduser() / "checkpoints"
-  if not folder.is_dir():
+  folder = files.path(run) / "checkpoints"
+  try:
+    found_there = files.hurried(folder).is_dir()
+  except OSError as e:
+    raise WorkdirError(f"--init_from={run} cannot be read: {e.strerror}") from None
+  if not found_there:
     raise WorkdirError(f"--init_from={run} is not a run: there is no {folder}")
   other = Folder(folder, keep=1, fingerprint="", active=False)
   found = other.selected() or other.newest_of_any_config()

@@ -1,41 +1,22 @@
-"""The files of one run: config.json, provenance.json, metrics.jsonl, result.json, log.txt, figures/, checkpoints/."""
+"""The files of one run: config.json, provenance.json, metrics.jsonl, result.json, log.txt, figures/, checkpoints/.
 
-import contextlib
-import datetime
-import fcntl
+The folder may be remote (`gs://bucket/run`); `dlsuite.runs.files` knows the difference.
+"""
+
 import json
 import logging
-import os
 import pathlib
-import platform
-import tempfile
 from collections.abc import Collection
-from typing import IO, Any
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from dlsuite import config as config_lib
 from dlsuite.errors import WorkdirError
-
-
-def write_text(path: pathlib.Path, text: str) -> None:
-  """Writes a small file so that at any instant it is the old one or the new one.
-
-  Raises:
-    WorkdirError: if it cannot be written.
-  """
-  part = path.with_name(f".{path.name}.part")
-  try:
-    with open(part, "w", encoding="utf-8") as f:
-      f.write(text)
-      f.flush()
-      os.fsync(f.fileno())
-    os.replace(part, path)
-  except OSError as e:
-    with contextlib.suppress(OSError):
-      part.unlink(missing_ok=True)
-    raise WorkdirError(f"{path} cannot be written: {e.strerror}") from e
-
+from dlsuite.runs import files
+from dlsuite.runs.files import Path, write_text
+from dlsuite.runs.growing import Growing, growing
+from dlsuite.runs.lock import Lock
 
 _LOCK = ".lock"
 
@@ -46,16 +27,33 @@ def check_chain_folder(workdir: str, stages: Collection[str]) -> None:
   Raises:
     WorkdirError: if it holds anything else.
   """
-  folder = pathlib.Path(workdir).expanduser()
-  others = sorted(path.name for path in folder.iterdir() if path.name not in stages) if folder.is_dir() else []
+  folder = files.hurried(files.path(workdir))
+  try:
+    others = sorted(path.name for path in folder.iterdir() if path.name not in stages) if folder.is_dir() else []
+  except OSError as e:
+    raise WorkdirError(f"--workdir={folder} cannot be read: {e.strerror}") from None
   if others:
     raise WorkdirError(f"--workdir={folder} holds {others[0]}, which is no stage of this chain ({', '.join(stages)}): give a "
                        "new folder")
 
 
-def _is_ours(path: pathlib.Path) -> bool:
+def _is_ours(path: Path) -> bool:
   """Returns whether `Record.open` may have made this before a kill kept it from writing config.json."""
   return path.name in ("checkpoints", "figures", "frames", "log.txt", _LOCK) or path.name.endswith(".part")
+
+
+class _RemoteLog(logging.Handler):
+  """Sends the log's lines to a file that an object store holds."""
+
+  def __init__(self, lines: Growing) -> None:
+    super().__init__()
+    self._lines = lines
+
+  def emit(self, record: logging.LogRecord) -> None:
+    self._lines.add(self.format(record) + "\n")
+
+  def flush(self) -> None:
+    self._lines.flush()
 
 
 class Record:
@@ -68,25 +66,26 @@ class Record:
   """
 
   def __init__(self, workdir: str, config: ConfigDict, active: bool = True) -> None:
-    self.folder = pathlib.Path(workdir).expanduser()
+    self.folder = files.path(workdir)
     self.config = config_lib.to_json(config)
     self.fingerprint = config_lib.fingerprint(self.config)
     self.active = active
-    self._log: logging.FileHandler | None = None
-    self._lock: IO[str] | None = None
+    self._log: logging.Handler | None = None
+    self._metrics = growing(self.folder / "metrics.jsonl")
+    self._lock = Lock(self.folder / _LOCK)
 
   @property
-  def checkpoints(self) -> pathlib.Path:
+  def checkpoints(self) -> Path:
     """The folder of the checkpoints."""
     return self.folder / "checkpoints"
 
   @property
-  def frames(self) -> pathlib.Path:
+  def frames(self) -> Path:
     """The folder of the film's pictures, one an evaluation."""
     return self.folder / "frames"
 
   @property
-  def figures(self) -> pathlib.Path:
+  def figures(self) -> Path:
     """The folder of the figures."""
     return self.folder / "figures"
 
@@ -97,21 +96,25 @@ class Record:
       WorkdirError: if the folder holds another run or another program's files, cannot be written, or (with
         `must_exist`) holds no run.
     """
-    stored = self.folder / "config.json"
+    folder = files.hurried(self.folder)
+    stored = folder / "config.json"
     try:
-      if self.folder.exists() and not self.folder.is_dir():
+      if folder.exists() and not folder.is_dir():
         raise WorkdirError(f"--workdir={self.folder} is a file, not a folder")
       if stored.exists():
         self._compare(stored)
       elif must_exist:
         raise WorkdirError(f"--workdir={self.folder} holds no run (no config.json): train one with --mode=train first")
-      elif self.folder.is_dir() and any(not _is_ours(path) for path in self.folder.iterdir()):
+      elif folder.is_dir() and any(not _is_ours(path) for path in folder.iterdir()):
         raise WorkdirError(f"--workdir={self.folder} is not empty and holds no run: give a new folder")
-      self._check_writable()
     except OSError as e:
       raise WorkdirError(f"--workdir={self.folder} cannot be read: {e.strerror}") from None
+    try:
+      files.check_writable(folder)
+    except OSError as e:
+      raise WorkdirError(f"--workdir={self.folder} is not writable: {e.strerror}") from None
 
-  def _compare(self, stored: pathlib.Path) -> None:
+  def _compare(self, stored: Path) -> None:
     try:
       theirs = json.loads(stored.read_text())
     except ValueError:
@@ -120,16 +123,6 @@ class Record:
     if differing:
       shown = ", ".join(differing[:6]) + (f" and {len(differing) - 6} more" if len(differing) > 6 else "")
       raise WorkdirError(f"--workdir={self.folder} holds a run of another config: {shown}; give another --workdir")
-
-  def _check_writable(self) -> None:
-    existing = self.folder
-    while not existing.exists():
-      existing = existing.parent
-    try:
-      with tempfile.TemporaryFile(dir=existing):
-        pass
-    except OSError as e:
-      raise WorkdirError(f"--workdir={self.folder} is not writable: {e.strerror}") from None
 
   def open(self, provenance: dict[str, Any]) -> None:
     """Makes the folder, writes config.json and adds this start to provenance.json.
@@ -142,10 +135,11 @@ class Record:
     try:
       self.checkpoints.mkdir(parents=True, exist_ok=True)
       self.figures.mkdir(exist_ok=True)
-      self._take_lock()
+      self._lock.take()
       for part in (*self.folder.glob(".*.part"), *self.checkpoints.glob(".*.part")):
         part.unlink()
-      self._log = logging.FileHandler(self.folder / "log.txt")
+      log = self.folder / "log.txt"
+      self._log = logging.FileHandler(log) if isinstance(log, pathlib.Path) else _RemoteLog(growing(log))
     except OSError as e:
       raise WorkdirError(f"--workdir={self.folder} is not writable: {e.strerror}") from None
     self._log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
@@ -155,30 +149,27 @@ class Record:
     starts = self.provenance()
     write_text(self.folder / "provenance.json", json.dumps([*starts, provenance], indent=2) + "\n")
 
-  def _take_lock(self) -> None:
-    """Locks the folder until `close` or the end of the process, however it ends."""
-    lock = open(self.folder / _LOCK, "a+", encoding="utf-8")  # noqa: SIM115 - held open while the run goes on
-    try:
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      lock.seek(0)
-      owner = lock.read().strip()
-      lock.close()
-      raise WorkdirError(f"--workdir={self.folder} is in use by another process ({owner}); give another --workdir") from None
-    lock.truncate(0)
-    lock.write(f"process {os.getpid()} on {platform.node()} since {datetime.datetime.now():%Y-%m-%d %H:%M:%S}")
-    lock.flush()
-    self._lock = lock
+  def flush(self) -> None:
+    """Comes back when all rows and log lines so far are in their files: called before each checkpoint, which stands for them.
+
+    Raises:
+      WorkdirError: if they cannot be written, or another process has taken the folder over.
+    """
+    self._lock.check()
+    self._metrics.flush()
+    if self._log is not None:
+      self._log.flush()
 
   def close(self) -> None:
     """Lets go of the folder."""
-    if self._log is not None:
-      logging.getLogger("dlsuite").removeHandler(self._log)
-      self._log.close()
-      self._log = None
-    if self._lock is not None:
-      self._lock.close()
-      self._lock = None
+    try:
+      if self._log is not None:
+        logging.getLogger("dlsuite").removeHandler(self._log)
+        self.flush()
+        self._log.close()
+        self._log = None
+    finally:
+      self._lock.release()
 
   def provenance(self) -> list[dict[str, Any]]:
     """Returns one entry for each start of the run."""
@@ -190,6 +181,7 @@ class Record:
 
   def rows(self) -> list[dict[str, Any]]:
     """Returns the rows of metrics.jsonl."""
+    self._metrics.flush()
     path = self.folder / "metrics.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -200,11 +192,7 @@ class Record:
       WorkdirError: if it cannot be written.
     """
     if self.active:
-      try:
-        with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as f:
-          f.write(json.dumps(row) + "\n")
-      except OSError as e:
-        raise WorkdirError(f"{self.folder / 'metrics.jsonl'} cannot be written: {e.strerror}") from e
+      self._metrics.add(json.dumps(row) + "\n")
 
   def truncate(self, step: int) -> None:
     """Removes the rows after a step, which a resumed run will write again, and a half-written last line."""
@@ -219,6 +207,7 @@ class Record:
       except ValueError:
         continue
     write_text(path, "".join(line + "\n" for line in kept))
+    self._metrics = growing(path)
 
   def result(self) -> dict[str, Any] | None:
     """Returns result.json, or None if the run has not come to its end."""

@@ -1,7 +1,7 @@
 """Ordinary Keras callbacks in our loop: made from the config, their state carried across a restart."""
 
 import importlib
-import pathlib
+import io
 from typing import Any
 
 import keras
@@ -9,7 +9,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from dlsuite.errors import ConfigError, nearest
-from dlsuite.runs.record import write_text
+from dlsuite.runs.files import Path, write_text
+from dlsuite.runs.remote import RemotePath
 from dlsuite.training import schedules
 
 CSV_FILE = "metrics.csv"
@@ -30,6 +31,24 @@ class _Together(keras.Model):
     self.built = True
 
 
+class _RemoteCSVLogger(keras.callbacks.CSVLogger):
+  """Keras's table of the evaluations, kept in memory and written anew after each."""
+
+  def __init__(self, path: RemotePath) -> None:
+    super().__init__(str(path), append=True)
+    self._path = path
+
+  def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+    text = self._path.read_text() if self._path.exists() else ""
+    self.append_header = not text
+    self.csv_file = io.StringIO(newline="")
+    self.csv_file.write(text)
+
+  def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    super().on_epoch_end(epoch, logs)
+    write_text(self._path, self.csv_file.getvalue())
+
+
 def model_for(networks: dict[str, keras.Model], optimizer: keras.optimizers.Optimizer) -> keras.Model:
   """Returns the model that callbacks see: it has all networks' weights, and the first optimizer."""
   model = next(iter(networks.values())) if len(networks) == 1 else _Together(networks)
@@ -37,7 +56,7 @@ def model_for(networks: dict[str, keras.Model], optimizer: keras.optimizers.Opti
   return model
 
 
-def build(config: ConfigDict, folder: pathlib.Path, own: list[keras.callbacks.Callback], active: bool = True,
+def build(config: ConfigDict, folder: Path, own: list[keras.callbacks.Callback], active: bool = True,
           optimizers: int = 1) -> list[keras.callbacks.Callback]:
   """Returns the callbacks that the config asks for, then the caller's own.
 
@@ -57,7 +76,9 @@ def build(config: ConfigDict, folder: pathlib.Path, own: list[keras.callbacks.Ca
     found.append(keras.callbacks.EarlyStopping(monitor=stop.monitor, mode=stop.mode, patience=stop.patience,
                                                min_delta=stop.min_delta, restore_best_weights=True))
   if config.callbacks.csv and active:
-    found.append(keras.callbacks.CSVLogger(str(folder / CSV_FILE), append=True))
+    table = folder / CSV_FILE
+    found.append(_RemoteCSVLogger(table) if isinstance(table, RemotePath) else
+                 keras.callbacks.CSVLogger(str(table), append=True))
   if config.callbacks.tensorboard and active:
     found.append(keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False))
   for key, options in config.callbacks.custom.items():
@@ -72,12 +93,11 @@ def build(config: ConfigDict, folder: pathlib.Path, own: list[keras.callbacks.Ca
   return found + own
 
 
-def truncate_csv(folder: pathlib.Path, evaluations: int) -> None:
+def truncate_csv(folder: Path, evaluations: int) -> None:
   """Removes the rows of metrics.csv that a resumed run will write again."""
   path = folder / CSV_FILE
   if path.exists():
-    with open(path, encoding="utf-8", newline="") as f:  # Keras ends its lines with CR LF
-      lines = f.readlines()
+    lines = path.read_bytes().decode("utf-8").splitlines(keepends=True)  # Keras ends its lines with CR LF
     write_text(path, "".join(lines[: evaluations + 1] if evaluations else []))
 
 

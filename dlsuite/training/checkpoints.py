@@ -5,12 +5,9 @@ member `meta`. Names that Keras generates change between processes, so arrays ar
 `meta` for people and for `--init_from`.
 """
 
-import contextlib
 import dataclasses
 import json
 import logging
-import os
-import pathlib
 import re
 import zipfile
 import zlib
@@ -20,6 +17,9 @@ from typing import Any
 import numpy as np
 
 from dlsuite.errors import WorkdirError
+from dlsuite.runs import files
+from dlsuite.runs.files import Path
+from dlsuite.runs.remote import RemoteError
 
 Arrays = dict[str, np.ndarray]
 
@@ -39,7 +39,7 @@ class Checkpoint:
     meta: the JSON part.
   """
 
-  path: pathlib.Path
+  path: Path
   step: int
   arrays: Arrays
   meta: dict[str, Any]
@@ -73,38 +73,29 @@ def assign(groups: Mapping[str, Sequence[Any]], checkpoint: Checkpoint) -> None:
       variable.assign(value)
 
 
-def write(path: pathlib.Path, arrays: Arrays, meta: Mapping[str, Any]) -> None:
+def write(path: Path, arrays: Arrays, meta: Mapping[str, Any]) -> None:
   """Writes a checkpoint so that at any instant the file is absent or whole.
 
   Raises:
     WorkdirError: if the disk is full or the folder cannot be written; earlier checkpoints are untouched.
   """
-  part = path.with_name(f".{path.name}.part")
   text = np.frombuffer(json.dumps(meta).encode(), np.uint8)
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(part, "wb") as f:
+    with files.whole(path, sync_folder=True) as f:
       np.savez(f, meta=text, **arrays)  # type: ignore[arg-type]
-      f.flush()
-      os.fsync(f.fileno())
-    os.replace(part, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
   except OSError as e:
-    with contextlib.suppress(OSError):
-      part.unlink(missing_ok=True)
     raise WorkdirError(f"{path}: the checkpoint cannot be written: {e.strerror}; any before are whole, "
                        "the same command goes on from there") from e
 
 
-def read(path: pathlib.Path) -> Checkpoint:
+def read(path: Path) -> Checkpoint:
   """Reads a checkpoint whole.
 
   Raises:
     ValueError, OSError, ...: one of `_TORN` if it is not whole.
   """
-  with open(path, "rb") as f, np.load(f) as archive:
+  with files.opened(path) as f, np.load(f) as archive:
     arrays = {name: archive[name] for name in archive.files}
   meta = json.loads(arrays.pop("meta").tobytes())
   return Checkpoint(path, int(meta["step"]), arrays, meta)
@@ -120,12 +111,17 @@ class Folder:
     active: whether this process writes (the chief does).
   """
 
-  def __init__(self, path: pathlib.Path, keep: int, fingerprint: str, active: bool = True) -> None:
+  def __init__(self, path: Path, keep: int, fingerprint: str, active: bool = True) -> None:
     self.path, self._keep, self._fingerprint, self._active = path, keep, fingerprint, active
+    self._refers: dict[str, int | None] = {}  # {a state's name: the step of the weights that it refers to}, as far as known
 
-  def _files(self, kind: str) -> list[pathlib.Path]:
+  def _files(self, kind: str) -> list[Path]:
     """Returns the files of a kind, the newest first."""
-    return sorted((p for p in self.path.glob(f"{kind}_*.npz") if re.fullmatch(rf"{kind}_\d+\.npz", p.name)), reverse=True)
+    try:
+      found = [p for p in self.path.glob(f"{kind}_*.npz") if re.fullmatch(rf"{kind}_\d+\.npz", p.name)]
+    except OSError as e:
+      raise WorkdirError(f"{self.path} cannot be read: {e.strerror}") from None
+    return sorted(found, key=lambda p: p.name, reverse=True)
 
   def save_state(self, step: int, arrays: Arrays, meta: Mapping[str, Any], selected: int | None) -> None:
     """Writes the state after a step, then removes what neither it nor a kept one refers to.
@@ -136,24 +132,29 @@ class Folder:
     if not self._active:
       return
     full = {**meta, "step": step, "fingerprint": self._fingerprint, "selected": selected}
-    write(self.path / f"{_STATE}_{step:09d}.npz", arrays, full)
+    path = self.path / f"{_STATE}_{step:09d}.npz"
+    write(path, arrays, full)
+    self._refers[path.name] = selected
+    try:
+      self._forget_states(step)
+      self._forget_selected(selected)
+    except OSError as e:
+      raise WorkdirError(f"{self.path}: a checkpoint that is not needed cannot be removed: {e.strerror}") from e
+
+  def _forget_states(self, newest: int) -> None:
     # A file of a later step is a torn one that this run came back from: it must not crowd out the whole ones.
     for later in self._files(_STATE):
-      if int(later.stem.rpartition("_")[2]) > step:
+      if int(later.stem.rpartition("_")[2]) > newest:
         later.unlink(missing_ok=True)
-    states = self._files(_STATE)
-    for old in states[self._keep:]:
+    for old in self._files(_STATE)[self._keep:]:
       old.unlink(missing_ok=True)
-    self._forget_selected(selected, states[:self._keep])
 
-  def _forget_selected(self, selected: int | None, states: list[pathlib.Path]) -> None:
+  def _forget_selected(self, selected: int | None) -> None:
     wanted = {selected}
-    for state in states:
-      try:
-        with open(state, "rb") as f, np.load(f) as archive:
-          wanted.add(json.loads(archive["meta"].tobytes())["selected"])
-      except _TORN:
-        continue
+    for state in self._files(_STATE):
+      if state.name not in self._refers and (checkpoint := self._try(state, warns=False)) is not None:
+        self._refers[state.name] = checkpoint.meta["selected"]
+      wanted.add(self._refers.get(state.name))
     for path in self._files(_SELECTED):
       if int(path.stem.rpartition("_")[2]) not in wanted:
         path.unlink(missing_ok=True)
@@ -194,9 +195,12 @@ class Folder:
         return self._try(self.path / f"{_SELECTED}_{state.meta['selected']:09d}.npz")
     return None
 
-  def _try(self, path: pathlib.Path) -> Checkpoint | None:
+  def _try(self, path: Path, warns: bool = True) -> Checkpoint | None:
     try:
       return read(path)
+    except RemoteError as e:  # what cannot be reached may well be whole
+      raise WorkdirError(f"{path} cannot be read: {e.strerror}") from None
     except _TORN as e:
-      logging.getLogger("dlsuite").warning("checkpoint %s is torn (%s): using the one before", path.name, type(e).__name__)
+      if warns:
+        logging.getLogger("dlsuite").warning("checkpoint %s is torn (%s): using the one before", path.name, type(e).__name__)
       return None

@@ -131,6 +131,7 @@ class Loop:
       "best": {"value": self.best.value, "step": self.best.step}, "train_seconds": self._train_seconds,
       "data": self._task.data_identity,
     }
+    self._record.flush()  # no checkpoint stands for rows that could still be lost
     of_feed = {f"{_FEED}{name}": value for name, value in (self._feed.state() if self._feed else {}).items()}
     self.folder.save_state(self.step, {**arrays, **callback_arrays, **of_feed}, meta, self.best.step)
     self._saved_at, self._saved_step = time.monotonic(), self.step
