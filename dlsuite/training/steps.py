@@ -22,15 +22,7 @@ def train_steps(task: Task, strategy: Strategy) -> RunSteps:
   The sums are carried from call to call in the graph's own order of addition, so that the number of steps a call
   changes no bit of any metric. Waiting for data is the time from the start of an iteration until its batch is there.
   """
-  metrics = task.metrics
-
-  def replica_step(batch: Any, step: tf.Tensor, stacked: bool) -> tf.Tensor:
-    if stacked:
-      part = {word: feed.rows_of_replica(value, strategy.replicas) for word, value in batch.items()}
-    else:
-      part = own_part(batch, strategy)
-    sums = task.train_step(part, step)
-    return _over_replicas(tf.stack([sums[name] for name in metrics]))
+  replica_step = replica_train_step(task, strategy)
 
   @tf.function(reduce_retracing=True)
   def run(source: feed.Source, first: tf.Tensor, count: tf.Tensor, sums: tf.Tensor, stop: tf.Tensor) -> Any:
@@ -57,6 +49,21 @@ def train_steps(task: Task, strategy: Strategy) -> RunSteps:
   return run
 
 
+def replica_train_step(task: Task, strategy: Strategy) -> Callable[[Any, tf.Tensor, bool], tf.Tensor]:
+  """Returns what each replica runs for one training step: (batch, step, whether it is of a stacked source) -> the sums of
+  the task's metrics over all replicas, float32 [M]."""
+
+  def replica_step(batch: Any, step: tf.Tensor, stacked: bool) -> tf.Tensor:
+    if stacked:
+      part = {word: feed.rows_of_replica(value, strategy.replicas) for word, value in batch.items()}
+    else:
+      part = own_part(batch, strategy)
+    sums = task.train_step(part, step)
+    return _over_replicas(tf.stack([sums[name] for name in task.metrics]))
+
+  return replica_step
+
+
 def evaluate_pass(evaluate_step: Callable[[Any], dict[str, tf.Tensor]], names: Sequence[str], strategy: Strategy
                   ) -> Callable[[Any, tf.Tensor], tf.Tensor]:
   """Returns the function (iterator, batches) -> the sums that `names` name, float32 [N].
@@ -67,9 +74,7 @@ def evaluate_pass(evaluate_step: Callable[[Any], dict[str, tf.Tensor]], names: S
     strategy: the process's strategy.
   """
 
-  def replica_step(batch: Any) -> tf.Tensor:
-    sums = evaluate_step(own_part(batch, strategy))
-    return _over_replicas(tf.stack([sums[name] for name in names]))
+  replica_step = replica_evaluate_step(evaluate_step, names, strategy)
 
   @tf.function(reduce_retracing=True)
   def run(iterator: Any, count: tf.Tensor) -> tf.Tensor:
@@ -79,6 +84,20 @@ def evaluate_pass(evaluate_step: Callable[[Any], dict[str, tf.Tensor]], names: S
     return tf.while_loop(lambda i, _: i < count, body, (tf.zeros([], tf.int64), tf.zeros([len(names)])))[1]
 
   return run
+
+
+def replica_evaluate_step(evaluate_step: Callable[[Any], dict[str, tf.Tensor]], names: Sequence[str], strategy: Strategy
+                          ) -> Callable[[Any], tf.Tensor]:
+  """Returns what each replica runs for one batch of an evaluation: (batch) -> the sums over all replicas, float32 [N].
+
+  The arguments are those of `evaluate_pass`.
+  """
+
+  def replica_step(batch: Any) -> tf.Tensor:
+    sums = evaluate_step(own_part(batch, strategy))
+    return _over_replicas(tf.stack([sums[name] for name in names]))
+
+  return replica_step
 
 
 def _over_replicas(value: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,114 @@
+"""The figures of one program on one slice, as a table for people and as JSON; no TensorFlow import."""
+
+import dataclasses
+from typing import Any
+
+from tools.tpu.chips import Topology
+from tools.tpu.compiler import Compiled
+
+NOT_COVERED = (
+  "nothing ran: no numbers were checked, and the time is a lower bound from published peaks, not a measurement",
+  "the program is TensorFlow's for one replica, with a cross-replica sum where the loop reduces, lowered by the CPU's XLA "
+  "bridge; TPUStrategy's own rewrite of the graph and the libtpu that tensorflow-tpu brings may differ",
+  "the host's part is not looked at: input pipeline, transfers, checkpoints, several hosts",
+  "memory is that of one program; batches fetched ahead and the other programs of a run need some too",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Roofline:
+  """The least time that a step can take.
+
+  Attributes:
+    compute: seconds for its FLOPs at the peak of the replica's hardware, in bfloat16.
+    memory: seconds for its bytes at the bandwidth of the replica's memory.
+  """
+
+  compute: float
+  memory: float
+
+  @property
+  def seconds(self) -> float:
+    """The larger of the two."""
+    return max(self.compute, self.memory)
+
+  @property
+  def bound(self) -> str:
+    """`compute` or `memory`, whichever takes longer."""
+    return "compute" if self.compute >= self.memory else "memory"
+
+
+def roofline(flops: float, accessed: float, topology: Topology) -> Roofline:
+  """Returns the bound for one step of one replica.
+
+  Args:
+    flops: of the replica's step.
+    accessed: bytes that it reads and writes.
+    topology: whose chip; a core of a chip with two replicas has half of its peak and half of its bandwidth.
+
+  Source: Williams, Waterman & Patterson 2009, "Roofline: an insightful visual performance model".
+  """
+  share = topology.chip.replicas
+  return Roofline(flops / (topology.chip.flops / share), accessed / (topology.chip.bandwidth / share))
+
+
+def program_json(compiled: Compiled, batch: int, export_seconds: float, topology: Topology) -> dict[str, Any]:
+  """Returns the figures of one program."""
+  common = {"compiles": compiled.ok, "batch": batch, "export_seconds": round(export_seconds, 2),
+            "compile_seconds": round(compiled.seconds, 2), "cached": compiled.cached}
+  if not compiled.ok:
+    return common | {"out_of_memory": compiled.out_of_memory, "error": compiled.error}
+  line = roofline(compiled.flops, compiled.bytes, topology)
+  return common | {
+    "peak_bytes": compiled.peak, "hbm_bytes": topology.hbm, "memory": compiled.memory, "flops": compiled.flops,
+    "bytes_accessed": compiled.bytes, "collectives": compiled.collectives,
+    "all_reduces_asked_for": compiled.all_reduces_asked_for,
+    "roofline": {"seconds": line.seconds, "bound": line.bound, "compute_seconds": line.compute, "memory_seconds": line.memory}}
+
+
+def program_lines(kind: str, found: dict[str, Any], topology: Topology) -> list[str]:
+  """Returns what a person reads of `program_json`'s figures."""
+  made = "cached" if found["cached"] else f"{found['compile_seconds']:.1f} s"
+  if not found["compiles"]:
+    why = "does not fit" if found["out_of_memory"] else "does not compile"
+    return [f"  {kind:<9} {why} at global batch {found['batch']:,} ({made})"]
+  line, unit = found["roofline"], topology.unit
+  parts = [f"{entry['count']} {name} of {size(entry['bytes'])}" for name, entry in found["collectives"].items()]
+  asked = found["all_reduces_asked_for"]
+  if asked and topology.replicas > 1:
+    parts.append(f"the step asks for {asked} all-reduces")
+  return [
+    f"  {kind:<9} compiles at global batch {found['batch']:,} ({made})",
+    f"  {'':<9} peak memory a {unit}: {size(found['peak_bytes'])} of {size(found['hbm_bytes'])} "
+    f"({100 * found['peak_bytes'] / found['hbm_bytes']:.3g}%)",
+    f"  {'':<9} a step and {unit}: {count(found['flops'])}FLOP, {size(found['bytes_accessed'])} read and written",
+    f"  {'':<9} collectives: {'; '.join(parts) or 'none'}",
+    f"  {'':<9} a step takes at least {duration(line['seconds'])}, bound by {line['bound']} (compute "
+    f"{duration(line['compute_seconds'])}, memory {duration(line['memory_seconds'])})",
+  ]
+
+
+def size(value: float) -> str:
+  """Returns bytes in binary units."""
+  for unit in ("B", "KiB", "MiB"):
+    if value < 1024:
+      return f"{value:.4g} {unit}"
+    value /= 1024
+  return f"{value:.4g} GiB"
+
+
+def count(value: float) -> str:
+  """Returns a number with a decimal prefix, e.g. `1.23 G`."""
+  for unit in ("", "k", "M", "G"):
+    if value < 1000:
+      return f"{value:.3g} {unit}"
+    value /= 1000
+  return f"{value:.4g} T"
+
+
+def duration(seconds: float) -> str:
+  """Returns a short time in a unit that fits it."""
+  for unit, scale in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):
+    if seconds * scale >= 1:
+      return f"{seconds * scale:.3g} {unit}"
+  return f"{seconds * 1e9:.3g} ns"

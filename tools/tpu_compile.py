@@ -1,0 +1,214 @@
+"""Compiles an experiment for a TPU that is not there, and says whether it fits and how fast it could be.
+
+    python -m tools.tpu_compile --make_environment                                             # once: jax, libtpu
+    python -m tools.tpu_compile --config=experiments/vision/lenet5.py:smoke --topology=v5e:2x4
+
+The whole training step, as the loop runs it, data-parallel over every chip of the slice, and the evaluation step are traced
+by the project's own code, exported by TensorFlow, and compiled ahead of time by libtpu in a process and an environment of
+its own. `--config.KEY=value` overrides a key as for training; each stage of a chain is compiled.
+
+Exit codes: 0 every program compiles and fits; 1 one does not, in one line with the operation and the line of the model to
+blame; 2 bad input.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ml_collections import ConfigDict
+
+from dlsuite import config as config_lib
+from dlsuite import flags
+from dlsuite.errors import ConfigError, DlsuiteError, first_line, nearest
+from dlsuite.quiet import import_tensorflow
+from tools.tpu import chips, compiler, environment, largest_batch, report
+
+if TYPE_CHECKING:
+  from tools.tpu.export import Exporter, Program
+
+_LIMIT = 2**24  # no global batch above this is tried
+
+
+class _Parser(argparse.ArgumentParser):
+  """Raises what argparse would print with its usage."""
+
+  def error(self, message: str) -> NoReturn:
+    raise ConfigError(message)
+
+
+def main(argv: list[str] | None = None) -> int:
+  """Runs one command and returns its exit code."""
+  try:
+    options, rest = _parse(sys.argv[1:] if argv is None else argv)
+    if options.help:
+      print(f"{__doc__}\n{options.text}")
+      return 0
+    if options.make_environment:
+      print(f"{environment.make()}: {', '.join(environment.pins())}")
+      if not rest:
+        return 0
+    topology = chips.topology(options.topology)
+    asked = flags.parse(["--mode=describe", *rest])
+    _check_batches(asked.stages, topology)
+    environment.python()
+    import_tensorflow()
+    found = run(asked.stages, topology, options)
+    if options.json:
+      _write(found, options.json)
+    return 0 if found["ok"] else 1
+  except DlsuiteError as e:
+    print(f"tpu_compile: {e}", file=sys.stderr)
+    return e.exit_code
+
+
+def _parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+  parser = _Parser(prog="tpu_compile", allow_abbrev=False, add_help=False)
+  parser.add_argument("--topology", default="v5e:1x1", help="KIND:SHAPE of the slice, e.g. v5e:2x4")
+  parser.add_argument("--json", default="", help="file for the figures, or - for the standard output")
+  parser.add_argument("--largest_batch", action="store_true", help="search the largest global batch that fits: some ten "
+                      "more compilations")
+  parser.add_argument("--tolerance", type=float, default=0.01, help="of that search, a share of the batch; 0: to the chip")
+  parser.add_argument("--no_cache", action="store_true", help="compile even what has been compiled before")
+  parser.add_argument("--make_environment", action="store_true", help="make the compiler's environment, if it is missing")
+  parser.add_argument("--help", "-h", action="store_true", help="print this text")
+  options, rest = parser.parse_known_args(argv)
+  options.text = parser.format_help()
+  own = [name for action in parser._actions for name in action.option_strings]
+  for item in rest:
+    name = item.partition("=")[0]
+    if item.startswith("-") and not name.lstrip("-").startswith(("config", "noconfig")):
+      raise ConfigError(f"{name} is not a flag{nearest(name, [*own, '--config'])}; --help shows all")
+  if options.tolerance < 0:
+    raise ConfigError(f"--tolerance={options.tolerance:g} must be 0 or more")
+  return options, rest
+
+
+def _check_batches(stages: dict[str, ConfigDict], topology: chips.Topology) -> None:
+  """Raises ConfigError unless every stage's batch divides by the slice; before TensorFlow's seconds."""
+  for name, config in stages.items():
+    batch, unit = config.data.batch_size, topology.replicas * config.train.accumulate
+    if batch % unit:
+      by = f"the {topology.replicas} {topology.unit}s of --topology={topology.name}"
+      by += f" x train.accumulate={config.train.accumulate}" if config.train.accumulate > 1 else ""
+      near = " or ".join(str(b) for b in (batch // unit * unit, -(-batch // unit) * unit) if b)
+      raise ConfigError(f"{f'stage {name}: ' if name else ''}data.batch_size={batch} does not divide by {by}; nearest that do: "
+                        f"{near}")
+
+
+def run(stages: dict[str, ConfigDict], topology: chips.Topology, options: argparse.Namespace) -> dict[str, Any]:
+  """Compiles the programs of every stage, prints their figures, and returns them."""
+  found: dict[str, Any] = {
+    "topology": topology.name, "chips": topology.chips, "replicas": topology.replicas, "pins": environment.pins(),
+    "data_parallel": "one replica's program with explicit cross-replica sums", "stages": [],
+    "not_covered": list(report.NOT_COVERED)}
+  shown = options.json != "-"
+  for name, config in stages.items():
+    found["stages"].append(_stage(name, config, topology, options, shown))
+  found["ok"] = all(stage["ok"] for stage in found["stages"])
+  if shown:
+    print("not covered: " + ".\n             ".join(found["not_covered"]))
+  return found
+
+
+def _stage(name: str, config: ConfigDict, topology: chips.Topology, options: argparse.Namespace, shown: bool) -> dict[str, Any]:
+  from tools.tpu.export import Exporter, RefusedError
+
+  exporter = Exporter(config, topology.replicas)
+  stage: dict[str, Any] = {"stage": name, "config": config.name, "fingerprint": config_lib.fingerprint(
+    config_lib.to_json(config)), "precision": exporter.precision, "programs": {}, "notes": [], "faults": []}
+  if shown:
+    title = f"{config.name}{f', stage {name}' if name else ''}"
+    print(f"{title} on {topology.name}: {topology.chips} chip{'s'[:topology.chips - 1]}, {topology.replicas} replica"
+          f"{'s'[:topology.replicas - 1]}, {exporter.precision}")
+  for kind in ("train", "evaluate"):
+    try:
+      program = exporter.train() if kind == "train" else exporter.evaluate()
+      if program is None:
+        continue
+      compiled = compiler.compile_for(program.hlo, topology, not options.no_cache)
+    except RefusedError as e:
+      stage["programs"][kind] = {"compiles": False, "error": str(e)}
+      stage["faults"].append(str(e))
+      continue
+    stage["programs"][kind] = report.program_json(compiled, program.batch, program.seconds, topology)
+    if not compiled.ok:
+      stage["faults"].append(_fault(program, compiled, topology))
+    if shown:
+      print("\n".join(report.program_lines(kind, stage["programs"][kind], topology)))
+  stage["notes"] = _notes(exporter)
+  if options.largest_batch and "peak_bytes" in stage["programs"]["train"]:
+    stage["largest_batch"] = _largest(exporter, topology, options)
+  stage["ok"] = not stage["faults"]
+  if shown:
+    _print_rest(stage, topology)
+  for fault in stage["faults"]:
+    print(f"tpu_compile: {f'stage {name}: ' if name else ''}{fault}", file=sys.stderr)
+  return stage
+
+
+def _notes(exporter: "Exporter") -> list[str]:
+  """Returns what is particular to a config."""
+  notes = [exporter.evaluation] if exporter.evaluation else []
+  if exporter.acts:
+    notes.append("the agent acts on the host between the steps; its network's calls there are not compiled for the TPU")
+  if not exporter.length_known:
+    notes.append("the data set is not prepared here: shapes are those that it declares, and the schedule's length is made up")
+  return notes
+
+
+def _fault(program: "Program", compiled: compiler.Compiled, topology: chips.Topology) -> str:
+  """Returns one line on a program that did not compile: why, which operation, which line of the model."""
+  step = f"the {program.kind} step at global batch {program.batch:,}"
+  if compiled.out_of_memory:
+    return (f"{step} does not fit {topology.name}: {_shortened(_memory_message(compiled.error))}; its largest tensors: "
+            f"{'; '.join(program.largest_tensors())}")
+  blamed = "; ".join(map(str, program.blamed(compiled.error)))
+  return f"{step} does not compile for {topology.name}: {_shortened(compiled.error)}" + f": {blamed}" * bool(blamed)
+
+
+def _shortened(text: str) -> str:
+  return first_line(Exception(text), 300)
+
+
+def _memory_message(error: str) -> str:
+  line = next((line for line in error.splitlines() if "memory" in line.lower()), error)
+  return line.partition("HbmOom: ")[2] or line
+
+
+def _largest(exporter: "Exporter", topology: chips.Topology, options: argparse.Namespace) -> dict[str, Any]:
+  def peak_of(batch: int) -> float | None:
+    compiled = compiler.compile_for(exporter.train(batch).hlo, topology, not options.no_cache)
+    if not compiled.ok and not compiled.out_of_memory:
+      raise ConfigError(f"at global batch {batch:,} the step does not compile: {_shortened(compiled.error)}")
+    return float(compiled.peak) if compiled.ok and compiled.peak <= topology.hbm else None
+
+  start = exporter.config.data.batch_size
+  border = largest_batch.search(peak_of, exporter.unit, start, topology.hbm, _LIMIT, options.tolerance)
+  return {"fits": border.largest, "does_not_fit": border.next or None, "unit": exporter.unit,
+          "tried": {str(batch): peak for batch, peak in border.tried.items()}}
+
+
+def _print_rest(stage: dict[str, Any], topology: chips.Topology) -> None:
+  if border := stage.get("largest_batch"):
+    beyond = f"{border['does_not_fit']:,} does not" if border["does_not_fit"] else "the search ended there"
+    print(f"  largest   global batch of a training step that fits: {border['fits']:,}; {beyond} "
+          f"({len(border['tried'])} tried, multiples of {border['unit']})")
+  for note in stage["notes"]:
+    print(f"  note      {note}")
+
+
+def _write(found: dict[str, Any], path: str) -> None:
+  text = json.dumps(found, indent=2)
+  if path == "-":
+    print(text)
+    return
+  try:
+    pathlib.Path(path).write_text(text + "\n", encoding="utf-8")
+  except OSError as e:
+    raise ConfigError(f"--json={path} cannot be written: {e.strerror}") from e
+
+
+if __name__ == "__main__":
+  sys.exit(main())
