@@ -1,0 +1,120 @@
+"""Objects in a Cloud Storage bucket, through `gcloud storage`."""
+
+import json
+import re
+
+from launch.errors import LaunchError
+from launch.gcloud import reason
+from launch.shell import Answer, Shell
+
+_NAME = re.compile(r"gs://[a-z0-9][a-z0-9._\-]{1,61}[a-z0-9](/.*)?")
+_ABSENT = re.compile(r"\b404\b|not found|matched no objects|does not exist", re.IGNORECASE)
+_DENIED = re.compile(r"\b40[13]\b|denied|does not have", re.IGNORECASE)
+_HELD = re.compile(r"\b412\b|pre-?condition", re.IGNORECASE)
+
+
+def check_name(bucket: str) -> str:
+  """Returns `gs://name[/folder]` without a slash at its end.
+
+  Raises:
+    LaunchError: if that is no such name.
+  """
+  if not _NAME.fullmatch(bucket):
+    hint = f" (did you mean 'gs://{bucket}'?)" if _NAME.fullmatch(f"gs://{bucket}") else ""
+    raise LaunchError(f"--bucket={bucket!r} is not the name of a bucket{hint}; it must be gs://NAME or gs://NAME/FOLDER")
+  return bucket.rstrip("/")
+
+
+class Bucket:
+  """A bucket, or a folder of one.
+
+  Args:
+    shell: what runs the commands.
+    url: `gs://name[/folder]`.
+  """
+
+  def __init__(self, shell: Shell, url: str) -> None:
+    self._shell, self.url = shell, url
+
+  def at(self, path: str) -> str:
+    """Returns the address of an object."""
+    return f"{self.url}/{path}"
+
+  def exists(self, path: str, dry: bool = False) -> bool:
+    """Whether there is an object of that name.
+
+    Raises:
+      LaunchError: if the bucket cannot be read.
+    """
+    answer = self._shell.run(["gcloud", "storage", "ls", self.at(path)], dry=Answer(0 if dry else 1, "", "404"))
+    if answer.code and not _ABSENT.search(answer.error):
+      raise self._error("read", answer)
+    return answer.code == 0
+
+  def read(self, path: str) -> str | None:
+    """Returns an object's text, or None if it is not there.
+
+    Raises:
+      LaunchError: if the bucket cannot be read.
+    """
+    answer = self._shell.run(["gcloud", "storage", "cat", self.at(path)], dry=Answer(1, "", "404"))
+    if answer.code and not _ABSENT.search(answer.error):
+      raise self._error("read", answer)
+    return answer.out if answer.code == 0 else None
+
+  def create(self, path: str, text: str) -> str | None:
+    """Makes an object that is not there yet; of two who try, one succeeds.
+
+    Returns:
+      Its generation, or None if it is there already.
+
+    Raises:
+      LaunchError: if the bucket is missing or cannot be written.
+    """
+    answer = self._shell.run(["gcloud", "storage", "cp", "-", self.at(path), "--if-generation-match=0", "--quiet"], text)
+    if answer.code and _HELD.search(answer.error):
+      return None
+    if answer.code:
+      raise self._error("written", answer)
+    return self.generation(path)
+
+  def generation(self, path: str) -> str:
+    """Returns which version of an object is there; empty if none."""
+    if self._shell.dry:
+      self._shell.note("GENERATION below stands for the number that this prints")
+    return self._shell.run(["gcloud", "storage", "objects", "describe", self.at(path), "--format=value(generation)"],
+                           dry=Answer(0, "GENERATION")).out
+
+  def remove(self, path: str, generation: str) -> bool:
+    """Removes an object if it is still of that version, and returns whether it was."""
+    command = ["gcloud", "storage", "rm", self.at(path), f"--if-generation-match={generation}", "--quiet"]
+    return self._shell.run(command).code == 0
+
+  def upload(self, file: str, path: str) -> None:
+    """Copies a file of this machine there.
+
+    Raises:
+      LaunchError: if that fails.
+    """
+    answer = self._shell.run(["gcloud", "storage", "cp", file, self.at(path), "--quiet"])
+    if answer.code:
+      raise self._error("written", answer)
+
+  def _error(self, done: str, answer: Answer) -> LaunchError:
+    bucket = "/".join(self.url.split("/")[:3])
+    if _DENIED.search(answer.error):
+      return LaunchError(f"--bucket={self.url} cannot be {done}: {reason(answer)}; the account needs the role Storage Object "
+                         "User on it")
+    if _ABSENT.search(answer.error):
+      return LaunchError(f"--bucket={self.url}: there is no bucket {bucket}; make it with: gcloud storage buckets create "
+                         f"{bucket} --location=REGION")
+    return LaunchError(f"--bucket={self.url} cannot be {done}: {reason(answer)}")
+
+
+def as_object(text: str | None) -> dict[str, str]:
+  """Returns a JSON object's members; none if the text is no such thing."""
+  try:
+    found = json.loads(text or "")
+  except ValueError:
+    return {}
+  return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}

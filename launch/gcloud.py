@@ -1,0 +1,113 @@
+"""The Cloud TPU commands of gcloud: account, queued resource, and commands on its machines."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+
+from launch.errors import LaunchError
+from launch.shell import Answer, Shell
+from launch.topology import Topology
+
+GONE = ("SUSPENDING", "SUSPENDED", "FAILED")  # only deleting and creating again helps
+_LOST_NODE = ("PREEMPTED", "TERMINATED", "STOPPING", "STOPPED", "DELETING")
+_QUOTA = re.compile(r"RESOURCE_EXHAUSTED|quota|no more capacity|not enough (?:resources|capacity)|stockout", re.IGNORECASE)
+_ABSENT = re.compile(r"NOT_FOUND|\b404\b|not found", re.IGNORECASE)
+# A machine that vanishes in the middle of a command must be noticed: ssh alone would wait for it for hours.
+_KEEP_ALIVE = ("--ssh-flag=-o ServerAliveInterval=15", "--ssh-flag=-o ServerAliveCountMax=4")
+
+
+def reason(answer: Answer) -> str:
+  """Returns gcloud's own reason for a failure in one line."""
+  text = " ".join((answer.error or answer.out).split())
+  found = re.search(r"ERROR: (?:\([\w.\-]+\) )?(.*)", text)
+  return (found[1] if found else text)[:300] or f"exit status {answer.code}"
+
+
+def is_quota(text: str) -> bool:
+  """Whether a message says that there is no quota or no capacity, which may change by itself."""
+  return bool(_QUOTA.search(text))
+
+
+def check_login(shell: Shell) -> str:
+  """Returns the account that gcloud acts for.
+
+  Raises:
+    LaunchError: if gcloud is absent or nobody is logged in.
+  """
+  answer = shell.run(["gcloud", "auth", "list", "--filter=status:ACTIVE", "--format=value(account)"], dry=Answer(0, "you"))
+  if answer.code == 127:
+    raise LaunchError("gcloud is not on PATH: install the Google Cloud CLI (https://cloud.google.com/sdk/docs/install), then "
+                      "run: gcloud auth login")
+  if answer.code:
+    raise LaunchError(f"gcloud auth list: {reason(answer)}")
+  if not answer.out:
+    raise LaunchError("gcloud has no active account: run: gcloud auth login")
+  return answer.out.split()[0]
+
+
+class QueuedResource:
+  """One queued resource, and the TPU node of the same name in it.
+
+  Args:
+    shell: what runs the commands.
+    name: of the resource and of its node.
+    topology: what is asked for.
+    zone: where.
+    runtime_version: the machine image.
+    spot: whether it may be taken away at any time, at a lower price.
+    project: the Google Cloud project; empty for gcloud's own setting.
+  """
+
+  def __init__(self, shell: Shell, name: str, topology: Topology, zone: str, runtime_version: str, spot: bool = False,
+               project: str = "") -> None:
+    self.name, self.topology = name, topology
+    self._shell, self._runtime_version, self._spot = shell, runtime_version, spot
+    self._where = [f"--zone={zone}", *([f"--project={project}"] if project else [])]
+
+  def _tpus(self, *command: str) -> list[str]:
+    return ["gcloud", "compute", "tpus", *command]
+
+  def create(self) -> Answer:
+    """Asks for the TPU; it comes when there is one."""
+    return self._shell.run(self._tpus(
+      "queued-resources", "create", self.name, f"--node-id={self.name}", *self._where,
+      f"--accelerator-type={self.topology.accelerator_type}", f"--runtime-version={self._runtime_version}",
+      *(["--spot"] if self._spot else []), "--quiet"))
+
+  def state(self, dry: str = "ACTIVE") -> tuple[str, str]:
+    """Returns the state, empty if there is no such resource, and the service's reason for a failure.
+
+    Raises:
+      LaunchError: if gcloud cannot tell, or the resource is of another kind than the job asks for.
+    """
+    plain = json.dumps({"state": {"state": dry}}) if dry else ""
+    answer = self._shell.run(self._tpus("queued-resources", "describe", self.name, *self._where, "--format=json"),
+                             dry=Answer(0, plain) if dry else Answer(1, "", "NOT_FOUND"))
+    if answer.code:
+      if _ABSENT.search(answer.error):
+        return "", ""
+      raise LaunchError(f"gcloud cannot describe {self.name}: {reason(answer)}")
+    found = json.loads(answer.out)
+    specs = found.get("tpu", {}).get("nodeSpec") or [{}]
+    kind = specs[0].get("node", {}).get("acceleratorType", self.topology.accelerator_type)
+    if kind != self.topology.accelerator_type:
+      raise LaunchError(f"--topology={self.topology.name}: the queued resource {self.name} exists and is a {kind}; give "
+                        "another --name, or delete it first")
+    state = found.get("state", {})
+    return state.get("state", ""), state.get("failedData", {}).get("error", {}).get("message", "")
+
+  def node_is_lost(self) -> bool:
+    """Whether the node has been taken away, which the resource's own state shows only later."""
+    answer = self._shell.run(self._tpus("tpu-vm", "describe", self.name, *self._where, "--format=value(state)"),
+                             dry=Answer(0, "READY"))
+    return answer.out in _LOST_NODE if answer.code == 0 else bool(_ABSENT.search(answer.error))
+
+  def delete(self) -> Answer:
+    """Gives the TPU back, and the request with it; returns when that is done."""
+    return self._shell.run(self._tpus("queued-resources", "delete", self.name, *self._where, "--force", "--quiet"))
+
+  def ssh(self, command: str, on_line: Callable[[str], None], still_wanted: Callable[[], bool], every: float,
+          worker: str = "0", dry: Sequence[str] = ()) -> int:
+    """Runs a shell command on one machine of the node, or on `all`, and hands on its lines."""
+    return self._shell.stream(self._tpus("tpu-vm", "ssh", self.name, *self._where, f"--worker={worker}", "--quiet",
+                                         *_KEEP_ALIVE, f"--command={command}"), on_line, still_wanted, every, dry)

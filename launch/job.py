@@ -1,0 +1,286 @@
+"""One training on a TPU that may be taken away: asked for, waited for, installed, watched, asked for again, given back."""
+
+import dataclasses
+import shlex
+import tempfile
+from collections.abc import Sequence
+
+from dlsuite.errors import DivergedError, Stopped
+from launch.bucket import Bucket
+from launch.errors import FailedError, LaunchError, UnavailableError
+from launch.gcloud import GONE, QueuedResource, is_quota, reason
+from launch.on_vm import ENDED
+from launch.shell import Shell
+from launch.signals import waiting
+from launch.topology import environment
+
+_LONGEST_WAIT = 1800.0  # seconds between two tries when there is no quota
+
+
+@dataclasses.dataclass(frozen=True)
+class Patience:
+  """How long and how often a job waits.
+
+  Attributes:
+    poll: seconds between looks at the TPU.
+    sync: seconds between copies of the run to the bucket.
+    retry: seconds until the second try where there is no quota; twice as long until each further one.
+    retries: how many tries without quota or capacity there are.
+    restarts: how often a trainer that broke, without the TPU being lost, is started again before the job fails.
+  """
+
+  poll: float = 30.0
+  sync: float = 120.0
+  retry: float = 60.0
+  retries: int = 20
+  restarts: int = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+  """What a job does.
+
+  Attributes:
+    commit: of the code.
+    workdir: the run's folder below the bucket.
+    data_dir: the address of the folder of the data sets.
+    data: the data sets to prepare there, unless somebody has.
+    trainer: the flags of `dlsuite.main` without the workdir.
+  """
+
+  commit: str
+  workdir: str
+  data_dir: str
+  data: Sequence[str]
+  trainer: Sequence[str]
+
+
+class Lost(Exception):  # noqa: N818 - nobody's error
+  """The TPU was taken away."""
+
+
+class Job:
+  """A training on a TPU.
+
+  Args:
+    shell: what runs the commands.
+    resource: the TPU.
+    bucket: where everything lies.
+    order: what to do.
+    patience: how long to wait.
+  """
+
+  def __init__(self, shell: Shell, resource: QueuedResource, bucket: Bucket, order: Order, patience: Patience) -> None:
+    self._shell, self._resource, self._bucket, self._order, self._patience = shell, resource, bucket, order, patience
+    self._quota_tries = 0
+    self._ours, self._pending = False, True  # whether the TPU is this job's; whether its training may go on
+
+  def run(self) -> None:
+    """Trains to the end and gives the TPU back, whatever happens.
+
+    Raises:
+      DlsuiteError: why there is no result.
+    """
+    try:
+      self._upload_code()
+      while True:
+        try:
+          self._get()
+          self._install()
+          return self._train()
+        except Lost:
+          self._shell.note(f"{self._resource.name} was taken away; it is asked for again")
+          self._delete()
+    except BaseException:
+      with waiting("saves the state"):
+        self._stop_trainer()
+      raise
+    finally:
+      with waiting("gives the TPU back"):
+        self._delete()
+
+  def _upload_code(self) -> None:
+    path = f"code/{self._order.commit}.bundle"
+    if self._bucket.exists(path):
+      return
+    self._shell.note(f"copies the code of commit {self._order.commit[:12]} to {self._bucket.at(path)}")
+    with tempfile.TemporaryDirectory(prefix="launch-") as folder:
+      file = "code.bundle" if self._shell.dry else f"{folder}/code.bundle"
+      made = self._shell.run(["git", "bundle", "create", "-q", file, "HEAD"])
+      if made.code:
+        raise LaunchError(f"the code cannot be packed: {reason(made)}")
+      self._bucket.upload(file, path)
+
+  def _get(self) -> None:
+    """Returns once the TPU is there.
+
+    Raises:
+      LaunchError: if the service refuses the request.
+      UnavailableError: if there was no quota or capacity in all tries.
+    """
+    said = ""
+    state, why = self._resource.state(dry="")
+    self._ours = True
+    while state != "ACTIVE":
+      if state and state != said:
+        self._shell.note(f"{self._resource.name} is {state}" + (f": {why}" if why else ""))
+        said = state
+      if not state:
+        self._create()
+      elif state in GONE:
+        self._delete()
+        if state == "FAILED":
+          self._back_off(why or "the request failed")
+      else:
+        self._shell.sleep(self._patience.poll)
+      state, why = self._resource.state()
+    self._shell.note(f"{self._resource.name} is ACTIVE")
+
+  def _create(self) -> None:
+    kind = self._resource.topology
+    self._shell.note(f"asks for {kind.name}: {kind.chips} chips in {kind.hosts} machine(s)")
+    answer = self._resource.create()
+    if answer.code == 0:
+      self._shell.note(f"looks every {self._patience.poll:g} s until it is ACTIVE")
+    elif is_quota(answer.error):
+      self._back_off(reason(answer))
+    elif "ALREADY_EXISTS" not in answer.error and "already exists" not in answer.error:
+      raise LaunchError(f"--topology={kind.name} was refused: {reason(answer)}")
+
+  def _back_off(self, why: str) -> None:
+    self._quota_tries += 1
+    if self._quota_tries >= self._patience.retries:
+      raise UnavailableError(f"no {self._resource.topology.name} after {self._quota_tries} tries: {why}; the same command "
+                             "tries again; see IAM & Admin > Quotas, or another --zone")
+    seconds = min(_LONGEST_WAIT, self._patience.retry * 2 ** (self._quota_tries - 1))
+    self._shell.note(f"try {self._quota_tries} of {self._patience.retries} failed, the next in {seconds:g} s: {why}")
+    self._shell.sleep(seconds)
+
+  def _is_lost(self) -> bool:
+    """Whether the TPU has been taken away."""
+    state, _ = self._resource.state()
+    return state in ("", "DELETING", *GONE) or self._resource.node_is_lost()
+
+  def _install(self) -> None:
+    """Puts the code of the commit on every machine of the TPU, with what it needs.
+
+    Raises:
+      Lost: if the TPU goes away meanwhile.
+      FailedError: if that cannot be done.
+    """
+    commit = self._order.commit
+    self._shell.note("installs the code on every machine")
+    command = " && ".join((
+      f"test -e {self._home}/.git || {{ gcloud storage cp {self._bucket.at(f'code/{commit}.bundle')} code.bundle --quiet"
+      f" && git clone --quiet code.bundle {self._home}; }}",
+      f"bash {self._home}/launch/install.sh",
+    ))
+    for attempt in range(self._patience.restarts + 1):
+      said: list[str] = []
+      code = self._resource.ssh(command, said.append, lambda: not self._is_lost(), self._patience.poll, worker="all")
+      if code == 0:
+        return
+      if self._is_lost():
+        raise Lost
+      if attempt < self._patience.restarts:
+        self._shell.sleep(self._patience.poll)  # a machine that has just started may refuse connections for a while
+    raise FailedError(f"the code cannot be installed (code {code}): {' | '.join(said[-3:])[:400]}")
+
+  @property
+  def _home(self) -> str:
+    """The folder of the code on a machine."""
+    return f"dlsuite-{self._order.commit[:12]}"
+
+  def _on_vm(self, do: str, *options: str, trainer: Sequence[str] = ()) -> str:
+    words = [".venv/bin/python", "-m", "launch.on_vm", do, f"--name={self._resource.name}", *options]
+    return f"cd {self._home} && " + shlex.join([*words, *(["--", *trainer] if trainer else [])])
+
+  def _train(self) -> None:
+    """Trains on the TPU that is there, on one machine of a pod, and shows the trainer's output.
+
+    Raises:
+      Lost: if the TPU goes away meanwhile.
+      DlsuiteError: if the trainer's exit code says so.
+    """
+    order, known, broken = self._order, 0, 0
+    kind = self._resource.topology
+    variables = environment(kind, self._resource.name, ".../site-packages/libtpu/libtpu.so")
+    self._shell.note("set there before TensorFlow is imported: " + " ".join(f"{k}={v}" for k, v in variables.items()))
+    self._shell.note("trains" + (" from the first machine" if kind.is_pod else "") + "; what follows is the trainer's")
+    while True:
+      log = _Log(known)
+      command = self._on_vm(
+        "run", f"--topology={kind.name}", f"--run={self._bucket.at(order.workdir)}",
+        f"--data_dir={order.data_dir}", *(f"--data={name}" for name in order.data), f"--sync_seconds={self._patience.sync:g}",
+        f"--after={known}", "--numbered", trainer=order.trainer)
+      self._resource.ssh(command, log.take, lambda: not self._is_lost(), self._patience.poll, dry=[f"{ENDED}0"])
+      if log.code in (0, 2, 3):
+        self._pending = False
+        return _judge(log)
+      if self._is_lost():
+        raise Lost
+      broken = broken + 1 if log.known == known or log.code is not None else 0
+      known = log.known
+      if broken > self._patience.restarts:
+        raise FailedError(f"the trainer broke {broken} times, last with code {log.code}: "
+                          f"{(log.noise if log.code is None else log.last)[:300]}")
+      self._shell.note(f"the trainer ended with code {log.code}; it is started again" if log.code is not None
+                       else f"the connection broke ({log.noise[:120]}); the TPU is still there, looks on again")
+      self._shell.sleep(self._patience.poll if log.code is None else 0)
+
+  def _stop_trainer(self) -> None:
+    """Lets a training that may go on save its state; the TPU is given back next."""
+    if not (self._ours and self._pending) or self._shell.dry:
+      return
+    try:
+      if self._resource.state()[0] == "ACTIVE":
+        self._shell.note("lets the trainer save its state")
+        self._resource.ssh(self._on_vm("stop"), self._shell.note, lambda: True, self._patience.poll)
+    except LaunchError as e:
+      self._shell.note(str(e))
+
+  def _delete(self) -> None:
+    if not self._ours:
+      return
+    self._shell.note(f"gives {self._resource.name} back")
+    for attempt in range(3):
+      answer = self._resource.delete()
+      if answer.code == 0 or "NOT_FOUND" in answer.error or "not found" in answer.error:
+        return
+      self._shell.note(f"{self._resource.name} cannot be deleted: {reason(answer)}")
+      if attempt < 2:
+        self._shell.sleep(self._patience.poll)
+    self._shell.note(f"ATTENTION: {self._resource.name} MAY STILL COST MONEY; delete it by hand with the command of --dry_run")
+
+
+class _Log:
+  """What the trainer has said, each line once, however often its log is read again from the start."""
+
+  def __init__(self, known: int) -> None:
+    self.known, self.last, self.noise = known, "", ""
+    self.code: int | None = None
+
+  def take(self, line: str) -> None:
+    """Takes a line that came over the connection."""
+    if line.startswith(ENDED):
+      self.code = int(line.removeprefix(ENDED))
+      return
+    number, tab, text = line.partition("\t")
+    if not tab or not number.isdigit():
+      self.noise = line.strip() or self.noise  # ssh and gcloud talk of their own
+      return
+    if int(number) > self.known:
+      self.known, self.last = int(number), text or self.last
+      print(text, flush=True)
+
+
+def _judge(log: _Log) -> None:
+  if log.code == 2:
+    raise LaunchError(f"the trainer refused its input: {log.last}")
+  if log.code == 3:
+    raise DivergedError(f"the training diverged: {log.last}")
+
+
+def stopped(name: str) -> Stopped:
+  """Returns what a job that was asked to stop says."""
+  return Stopped(f"stopped by {name}; the run's state lies in the bucket, the same command goes on")

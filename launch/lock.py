@@ -1,0 +1,75 @@
+"""One job a workdir: an object in the bucket that says who works on it.
+
+A lock belongs to the process that made it. It is taken over without a question where that process ran on this machine, for this
+user, and is no more; any other one stays until its owner is done or somebody says `--break_lock`: from here nobody can see
+whether a process of another machine lives.
+"""
+
+import contextlib
+import datetime
+import getpass
+import json
+import os
+import platform
+
+from launch.bucket import Bucket, as_object
+from launch.errors import LaunchError
+
+
+class Lock:
+  """The lock of one workdir; a context manager.
+
+  Args:
+    bucket: where the workdir lies.
+    path: of the lock in it.
+    breaking: whether a lock of somebody else is taken away.
+  """
+
+  def __init__(self, bucket: Bucket, path: str, breaking: bool = False) -> None:
+    self._bucket, self._path, self._breaking, self._generation = bucket, path, breaking, ""
+
+  def __enter__(self) -> "Lock":
+    """Takes the lock.
+
+    Raises:
+      LaunchError: if another job has it, or the bucket cannot be written.
+    """
+    for _ in range(3):  # another job may take it between our look and our try
+      generation = self._bucket.create(self._path, json.dumps(_owner()))
+      if generation is not None:
+        self._generation = generation
+        return self
+      there = self._bucket.generation(self._path)
+      holder = as_object(self._bucket.read(self._path))
+      if not self._breaking and holder and not _is_dead(holder):
+        raise self._held(holder)
+      if there:
+        self._bucket.remove(self._path, there)
+    raise self._held(as_object(self._bucket.read(self._path)))
+
+  def _held(self, holder: dict[str, str]) -> LaunchError:
+    return LaunchError(f"{self._bucket.at(self._path)}: the workdir is in use by {holder.get('owner')}@{holder.get('host')} "
+                       f"(process {holder.get('process')}, since {holder.get('since')}); give another --workdir, or "
+                       "--break_lock if that job is no more")
+
+  def __exit__(self, *_: object) -> None:
+    """Gives the lock back, unless somebody broke it."""
+    if self._generation:
+      self._bucket.remove(self._path, self._generation)
+
+
+def _owner() -> dict[str, str]:
+  now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+  return {"owner": getpass.getuser(), "host": platform.node(), "process": str(os.getpid()), "since": now}
+
+
+def _is_dead(holder: dict[str, str]) -> bool:
+  ours = _owner()
+  if (holder.get("owner"), holder.get("host")) != (ours["owner"], ours["host"]):
+    return False
+  with contextlib.suppress(ValueError, PermissionError):
+    try:
+      os.kill(int(holder["process"]), 0)
+    except ProcessLookupError:
+      return True
+  return False

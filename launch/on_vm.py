@@ -1,0 +1,245 @@
+"""The part of a TPU job that runs on the machine with the TPU; `launch.tpu_vm` and `launch/tpu_vm.sh` call it over ssh.
+
+    python -m launch.on_vm run --name=N --topology=v5e-8 --run=gs://.../lenet5 --data_dir=gs://.../data -- --config=...
+    python -m launch.on_vm stop --name=N
+
+`run` starts the training unless it goes on already, then prints its log until it ends: a broken connection stops nothing, the
+same command looks on again. The training belongs to a process of its own that fetches the run from the bucket, prepares
+the data, keeps the bucket up to date, and leaves the trainer's exit code.
+"""
+
+import argparse
+import fcntl
+import importlib.util
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from typing import IO
+
+from launch import data, sync, topology
+from launch.bucket import Bucket
+from launch.errors import FailedError, LaunchError
+from launch.shell import Shell
+
+ENDED = "launch: the trainer ended with code "
+LOST, NOT_SAVED = 70, 74  # EX_SOFTWARE, EX_IOERR of sysexits.h
+_GRACE = 10.0  # seconds until a supervisor that was started must be seen
+
+
+class Job:
+  """The folder of a job on this machine."""
+
+  def __init__(self, name: str) -> None:
+    self.folder = pathlib.Path.home() / "dlsuite-job" / name
+    self.workdir, self.copy = self.folder / "run", self.folder / "copy"
+    self.log, self._code, self._pid = self.folder / "log.txt", self.folder / "exit_code", self.folder / "pid"
+
+  def hold(self) -> IO[str]:
+    """Marks this process as the one that looks after the job, until it ends.
+
+    Raises:
+      BlockingIOError: if another one does.
+    """
+    self.folder.mkdir(parents=True, exist_ok=True)
+    held = open(self._pid, "a+", encoding="utf-8")  # noqa: SIM115 - held open while the process lives
+    for attempt in range(20):  # `is_alive` of another process holds the lock for an instant
+      try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        break
+      except BlockingIOError:
+        if attempt == 19:
+          held.close()
+          raise
+        time.sleep(0.1)
+    held.truncate(0)
+    held.write(str(os.getpid()))
+    held.flush()
+    return held
+
+  def is_alive(self) -> bool:
+    """Whether a process looks after the job."""
+    try:
+      with open(self._pid, encoding="utf-8") as held:
+        fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+      return False
+    except BlockingIOError:
+      return True
+    return False
+
+  def terminate(self) -> None:
+    """Asks the process that looks after the job to end."""
+    text = self._pid.read_text() if self.is_alive() else ""
+    if text.isdigit():
+      os.kill(int(text), signal.SIGTERM)
+
+  @property
+  def code(self) -> int | None:
+    """The exit code that the training left."""
+    try:
+      return int(self._code.read_text())
+    except (OSError, ValueError):
+      return None
+
+  def leave(self, code: int | None) -> None:
+    """Leaves the exit code, or takes away that of an earlier start."""
+    if code is None:
+      self._code.unlink(missing_ok=True)
+      return
+    part = self._code.with_name("exit_code.part")
+    part.write_text(str(code))
+    os.replace(part, self._code)
+
+
+def run(options: argparse.Namespace) -> int:
+  """Starts the job unless it goes on, shows its log, and returns its exit code."""
+  job = Job(options.name)
+  if not job.is_alive():
+    job.folder.mkdir(parents=True, exist_ok=True)
+    job.leave(None)
+    with open(job.log, "a", encoding="utf-8") as log:
+      subprocess.Popen([sys.executable, "-m", "launch.on_vm", "supervise", *options.given], stdin=subprocess.DEVNULL,
+                       stdout=log, stderr=log, start_new_session=True)
+    deadline = time.monotonic() + _GRACE
+    while not job.is_alive() and job.code is None and time.monotonic() < deadline:
+      time.sleep(0.05)
+  code = _follow(job, options.after, options.numbered)
+  print(f"{ENDED}{code}", flush=True)
+  return code
+
+
+def _follow(job: Job, after: int, numbered: bool) -> int:
+  """Prints the job's log from a line on, until the job has ended; returns its exit code."""
+  number = 0
+  with open(job.log, encoding="utf-8", errors="replace") as log:
+    rest = ""
+    while True:
+      over = job.code is not None or not job.is_alive()
+      while piece := log.readline():
+        rest += piece
+        if not rest.endswith("\n"):
+          break
+        number += 1
+        if number > after:
+          print(f"{number}\t{rest}" if numbered else rest, end="", flush=True)
+        rest = ""
+      if over:
+        return LOST if job.code is None else job.code
+      time.sleep(0.2)
+
+
+def supervise(options: argparse.Namespace) -> int:
+  """Trains to the end, keeps the bucket up to date, and leaves the exit code."""
+  job, shell = Job(options.name), Shell()
+  try:
+    held = job.hold()
+  except BlockingIOError:
+    return 0  # another start was faster
+  with held:
+    try:
+      code = _train(job, shell, options)
+    except (FailedError, LaunchError) as e:
+      shell.note(str(e))
+      code = e.exit_code
+    job.leave(code)
+  return code
+
+
+def _train(job: Job, shell: Shell, options: argparse.Namespace) -> int:
+  environment = os.environ | {"TFDS_DATA_DIR": options.data_dir, "PYTHONUNBUFFERED": "1"}
+  if not job.workdir.exists() and sync.pull(shell, options.run, job.workdir):
+    shell.note(f"goes on with {options.run}")
+  if code := _prepare(shell, options, environment):
+    return code
+  parsed = topology.parse(options.topology)
+  environment |= topology.environment(parsed, options.name, _libtpu_path(parsed))
+  trainer = subprocess.Popen([sys.executable, "-m", "dlsuite.main", *options.trainer, f"--workdir={job.workdir}"],
+                             env=environment, stdin=subprocess.DEVNULL)
+  for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda *_: trainer.send_signal(signal.SIGTERM))
+  while True:
+    try:
+      code = trainer.wait(options.sync_seconds)
+      break
+    except subprocess.TimeoutExpired:
+      if fault := sync.push(shell, job.workdir, job.copy, options.run):
+        shell.note(f"the run could not be copied to {options.run}, will be tried again: {fault}")
+  return _save(job, shell, options) or (code if code >= 0 else 128 - code)
+
+
+def _save(job: Job, shell: Shell, options: argparse.Namespace) -> int:
+  """Copies the ended run to the bucket; what is not there is lost with this machine."""
+  for attempt in range(5):
+    fault = sync.push(shell, job.workdir, job.copy, options.run)
+    if not fault:
+      return 0
+    shell.note(f"the run could not be copied to {options.run}: {fault}")
+    time.sleep(min(options.sync_seconds, 2**attempt))
+  return NOT_SAVED
+
+
+def _prepare(shell: Shell, options: argparse.Namespace, environment: dict[str, str]) -> int:
+  """Prepares the data sets that nobody has prepared before; returns an exit code other than 0 if that fails."""
+  folder = Bucket(shell, options.data_dir)
+  missing = [name for name in options.data if not folder.exists(data.marker(name))]
+  if not missing:
+    return 0
+  shell.note(f"prepares {', '.join(missing)} in {options.data_dir}")
+  wanted = [item for item in options.trainer if not item.startswith("--mode")]
+  code = subprocess.call([sys.executable, "-m", "launch.data", *wanted], env=environment)
+  for name in missing if code == 0 else ():
+    folder.create(data.marker(name), "prepared\n")
+  return code
+
+
+def _libtpu_path(parsed: topology.Topology) -> str:
+  if parsed.is_pod:
+    return ""
+  spec = importlib.util.find_spec("libtpu")
+  if spec is None or not spec.submodule_search_locations:
+    raise LaunchError("libtpu is not installed here: run launch/install.sh")
+  return str(pathlib.Path(next(iter(spec.submodule_search_locations))) / "libtpu.so")
+
+
+def stop(options: argparse.Namespace) -> int:
+  """Asks the training to save its state and end, and waits until the bucket has it."""
+  job = Job(options.name)
+  deadline = time.monotonic() + options.seconds
+  job.terminate()
+  while job.is_alive() and time.monotonic() < deadline:
+    time.sleep(0.2)
+  print(f"{ENDED}{LOST if job.code is None else job.code}", flush=True)
+  return 0
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+  """Parses the command line; what stands behind `--` is the trainer's."""
+  parser = argparse.ArgumentParser(prog="python -m launch.on_vm", allow_abbrev=False)
+  parser.add_argument("do", choices=("run", "supervise", "stop"))
+  parser.add_argument("--name", required=True, help="the TPU node's name")
+  parser.add_argument("--topology", default="")
+  parser.add_argument("--run", default="", help="the run's folder in the bucket")
+  parser.add_argument("--data_dir", default="", help="the folder of the data sets in the bucket")
+  parser.add_argument("--data", action="append", default=[], help="a data set to prepare there, if nobody has")
+  parser.add_argument("--sync_seconds", type=float, default=120.0, help="how often the bucket is brought up to date")
+  parser.add_argument("--after", type=int, default=0, help="how many lines of the log are known already")
+  parser.add_argument("--numbered", action="store_true", help="put its number and a tab before each line of the log")
+  parser.add_argument("--seconds", type=float, default=300.0, help="how long stop waits")
+  ours, _, trainer = (argv[:argv.index("--")], "--", argv[argv.index("--") + 1:]) if "--" in argv else (argv, "", [])
+  options = parser.parse_args(ours)
+  options.trainer = trainer
+  options.given = argv[1:]
+  return options
+
+
+def main(argv: list[str] | None = None) -> int:
+  """Does one of run, supervise and stop, and returns the exit code."""
+  options = parse(sys.argv[1:] if argv is None else argv)
+  return {"run": run, "supervise": supervise, "stop": stop}[options.do](options)
+
+
+if __name__ == "__main__":
+  sys.exit(main())

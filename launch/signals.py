@@ -1,0 +1,49 @@
+"""What a launcher does when it is asked to end: once it stops in order; while it clears up it only says so."""
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+_NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(BaseException):
+  """A signal asked the launcher to end. No ordinary error: nothing but the clearing up may catch it.
+
+  Args:
+    name: the signal's.
+  """
+
+  def __init__(self, name: str) -> None:
+    super().__init__(name)
+    self.name = name
+
+
+@contextlib.contextmanager
+def raising() -> Iterator[None]:
+  """Turns SIGINT, SIGTERM and SIGHUP into `Interrupted`."""
+
+  def interrupt(number: int, _: Any) -> None:
+    raise Interrupted(signal.Signals(number).name)
+
+  with _handled(interrupt):
+    yield
+
+
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+  """Answers the signals with a line while something goes on that must come to its end."""
+  with _handled(lambda *_: print(f"launch: {what}; wait for it", file=sys.stderr, flush=True)):
+    yield
+
+
+@contextlib.contextmanager
+def _handled(handler: Any) -> Iterator[None]:
+  before = {number: signal.signal(number, handler) for number in _NUMBERS}
+  try:
+    yield
+  finally:
+    for number, old in before.items():
+      signal.signal(number, old)

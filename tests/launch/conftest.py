@@ -1,0 +1,69 @@
+"""A cloud in a folder, and a way to launch jobs on it."""
+
+import dataclasses
+import json
+import pathlib
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+FAST = ("--poll_seconds=0.3", "--sync_seconds=0.2", "--retry_seconds=0.01")
+JOB = ("--config=experiments/vision/lenet5.py:smoke", "--topology=v5e-8", "--zone=us-west4-a", "--bucket=gs://mine",
+       "--workdir=runs/lenet5", *FAST)
+
+
+@dataclasses.dataclass
+class Cloud:
+  """What the fake gcloud plays, and what it was asked."""
+
+  folder: pathlib.Path
+
+  def play(self, trainer=(8, 0), **scenario):
+    """Says what shall happen; the trainer is given by its steps and exit code, or is the real one if None."""
+    if trainer:
+      scenario["trainer"] = [sys.executable, str(ROOT / "tests/launch/fake_trainer.py"), *map(str, trainer)]
+    (self.folder / "scenario.json").write_text(json.dumps(scenario))
+
+  @property
+  def calls(self):
+    path = self.folder / "calls.txt"
+    return path.read_text().splitlines() if path.exists() else []
+
+  def count(self, what):
+    return sum(what in call for call in self.calls)
+
+  @property
+  def resources(self):
+    path = self.folder / "state.json"
+    return json.loads(path.read_text())["resources"] if path.exists() else {}
+
+  @property
+  def bucket(self):
+    return self.folder / "bucket" / "mine"
+
+  @property
+  def prepared(self):
+    """What says that the data lie there already."""
+    return self.bucket / "data/prepared/optical_digits"
+
+  @property
+  def run(self):
+    return self.bucket / "runs/lenet5"
+
+
+@pytest.fixture
+def cloud(tmp_path, monkeypatch):
+  program = tmp_path / "bin" / "gcloud"
+  program.parent.mkdir()
+  program.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT / "tests/launch/fake_gcloud.py"} "$@"\n')
+  program.chmod(0o755)
+  monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+  monkeypatch.setenv("FAKE_CLOUD", str(tmp_path))
+  monkeypatch.chdir(ROOT)
+  found = Cloud(tmp_path)
+  found.play()
+  found.prepared.parent.mkdir(parents=True)
+  found.prepared.touch()
+  return found

@@ -1,0 +1,271 @@
+"""A gcloud that plays a cloud in a folder: the tests put it on PATH under that name.
+
+$FAKE_CLOUD holds `scenario.json`, what shall happen; `state.json`, the queued resources; `calls.txt`, every call; `bucket/`;
+and `vm/<node>/<worker>`, the machines' home folders. A command sent by ssh runs there for real, but for the installation: its
+place take links to the work tree and a `python` that is this one, with the scenario's trainer for `dlsuite.main`.
+
+Scenario: account, denied (a verb of the bucket), no_bucket, waits (describes until ACTIVE), quota (refusals of create), refuse
+(create's error), failed (requests that end as FAILED), preempt (a list of numbers of saved steps after which the TPU is taken
+away), breaks (the same for connections that break while the TPU stays), trainer (a command in place of dlsuite.main), install
+(its exit code).
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+CLOUD = pathlib.Path(os.environ["FAKE_CLOUD"])
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+FLAGS = {  # what each command may be given; the SDK's own table is compared with this
+  "auth list": {"filter", "format"},
+  "storage ls": set(),
+  "storage cat": set(),
+  "storage cp": {"if-generation-match", "quiet", "recursive"},
+  "storage rm": {"if-generation-match", "quiet", "recursive"},
+  "storage rsync": {"recursive", "exclude", "delete-unmatched-destination-objects", "quiet"},
+  "storage objects describe": {"format"},
+  "compute tpus queued-resources create": {"node-id", "zone", "project", "accelerator-type", "runtime-version", "spot",
+                                           "quiet"},
+  "compute tpus queued-resources describe": {"zone", "project", "format"},
+  "compute tpus queued-resources delete": {"zone", "project", "force", "quiet"},
+  "compute tpus tpu-vm describe": {"zone", "project", "format"},
+  "compute tpus tpu-vm ssh": {"zone", "project", "worker", "quiet", "ssh-flag", "command"},
+}
+
+
+def fail(message, code=1):
+  print(f"ERROR: {message}", file=sys.stderr)
+  sys.exit(code)
+
+
+@contextlib.contextmanager
+def state():
+  """The cloud's state, read and written by one call at a time."""
+  with open(CLOUD / "state.lock", "w") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    path = CLOUD / "state.json"
+    found = json.loads(path.read_text()) if path.exists() else {"resources": {}, "counts": {}}
+    yield found
+    path.write_text(json.dumps(found))
+
+
+def scenario(key, default=None):
+  return json.loads((CLOUD / "scenario.json").read_text()).get(key, default)
+
+
+def count(found, what):
+  found["counts"][what] = found["counts"].get(what, 0) + 1
+  return found["counts"][what]
+
+
+# --- storage: an object is a file; its generation is the time of its last change.
+
+def local(url):
+  assert url.startswith("gs://"), url
+  return CLOUD / "bucket" / url.removeprefix("gs://")
+
+
+def check(verb, url):
+  if scenario("no_bucket"):
+    fail(f"(gcloud.storage.{verb}) gs://{url.split('/')[2]} not found: 404.")
+  if verb in scenario("denied", ()):
+    fail(f"(gcloud.storage.{verb}) HTTPError 403: you@example.com does not have storage.objects.create access to the object.")
+
+
+def generation(path):
+  return str(path.stat().st_mtime_ns) if path.is_file() else "0"
+
+
+def storage(verb, names, flags):
+  url = next(name for name in names if name.startswith("gs://"))
+  check("rsync" if verb == "rsync" else verb, url)
+  path = local(url)
+  if verb in ("cp", "rm") and flags.get("if-generation-match", [generation(path)])[0] != generation(path):
+    fail(f"(gcloud.storage.{verb}) HTTPError 412: At least one of the pre-conditions you specified did not hold.")
+  if verb == "cp":
+    source, target = names
+    if target.startswith("gs://"):
+      path.parent.mkdir(parents=True, exist_ok=True)
+      path.write_bytes(sys.stdin.buffer.read() if source == "-" else pathlib.Path(source).read_bytes())
+    else:
+      shutil.copyfile(path, target)
+  elif not path.exists() and verb != "rsync":
+    fail(f"(gcloud.storage.{verb}) One or more URLs matched no objects." if verb == "ls" else f"{url} not found: 404.")
+  elif verb == "cat":
+    print(path.read_text())
+  elif verb == "describe":
+    print(generation(path))
+  elif verb == "rm":
+    path.unlink()
+  elif verb == "rsync":
+    rsync(*(local(name) if name.startswith("gs://") else pathlib.Path(name) for name in names), flags)
+
+
+def rsync(source, target, flags):
+  assert "recursive" in flags
+  if not source.is_dir():
+    fail(f"(gcloud.storage.rsync) {source} does not exist")
+  excluded = re.compile(flags.get("exclude", ["(?!)"])[0])
+  names = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
+  for name in sorted(name for name in names if not excluded.match(name)):
+    (target / name).parent.mkdir(parents=True, exist_ok=True)
+    part = target.parent / f".{os.getpid()}.part"
+    shutil.copy2(source / name, part)
+    os.replace(part, target / name)
+  if "delete-unmatched-destination-objects" in flags:
+    for path in [path for path in target.rglob("*") if path.is_file() and path.relative_to(target).as_posix() not in names]:
+      path.unlink()
+
+
+# --- TPUs
+
+def create(name, flags):
+  with state() as found:
+    if name in found["resources"]:
+      fail(f"(gcloud.compute.tpus.queued-resources.create) ALREADY_EXISTS: {name} already exists")
+    if scenario("refuse"):
+      fail(f"(gcloud.compute.tpus.queued-resources.create) {scenario('refuse')}")
+    if count(found, "create") <= scenario("quota", 0):
+      fail("(gcloud.compute.tpus.queued-resources.create) RESOURCE_EXHAUSTED: Quota limit 'TPUV5sPreemptibleLitepodPerProject"
+           "PerZoneForTPUAPI' has been exceeded. Limit: 4 in zone us-west4-a.")
+    found["resources"][name] = {"state": "WAITING_FOR_RESOURCES", "looks": 0, "type": flags["accelerator-type"][0],
+                                "spot": "spot" in flags}
+  (CLOUD / "vm" / name).mkdir(parents=True)
+
+
+def describe(name, kind):
+  with state() as found:
+    resource = found["resources"].get(name)
+    if resource is None:
+      fail(f"(gcloud.compute.tpus.{kind}.describe) NOT_FOUND: Resource '{name}' was not found")
+    if kind == "tpu-vm":
+      print("READY" if resource["state"] == "ACTIVE" else "PREEMPTED")
+      return
+    resource["looks"] += 1
+    waits = scenario("waits", 0)
+    if resource["state"] in ("WAITING_FOR_RESOURCES", "PROVISIONING"):
+      waiting = ["WAITING_FOR_RESOURCES"] * (waits - 1) + ["PROVISIONING"] * (waits > 0)
+      resource["state"] = waiting[resource["looks"] - 1] if resource["looks"] <= waits else "ACTIVE"
+      if resource["state"] == "ACTIVE" and count(found, "active") <= scenario("failed", 0):
+        resource["state"] = "FAILED"
+    answer = {"name": name, "state": {"state": resource["state"]},
+              "tpu": {"nodeSpec": [{"node": {"acceleratorType": resource["type"]}}]}}
+    if resource["state"] == "FAILED":
+      answer["state"]["failedData"] = {"error": {"code": 8, "message": "There is no more capacity in the zone"}}
+    print(json.dumps(answer))
+
+
+def kill_machines(name):
+  for pid in (CLOUD / "vm" / name).glob("*/dlsuite-job/*/pid"):
+    with contextlib.suppress(ProcessLookupError, ValueError):
+      os.killpg(int(pid.read_text()), signal.SIGKILL)
+  shutil.rmtree(CLOUD / "vm" / name, ignore_errors=True)
+
+
+def delete(name, flags):
+  assert "force" in flags
+  assert "quiet" in flags
+  with state() as found:
+    if found["resources"].pop(name, None) is None:
+      fail(f"(gcloud.compute.tpus.queued-resources.delete) NOT_FOUND: {name} was not found")
+  kill_machines(name)
+
+
+def install(home, command):
+  """Puts in place what the machine would have installed."""
+  folder = home / re.search(r"dlsuite-[0-9a-f]{12}", command)[0]
+  package = folder / "dlsuite"
+  package.mkdir(parents=True)
+  for path in (ROOT / "launch", ROOT / "experiments"):
+    (folder / path.name).symlink_to(path)
+  for path in (ROOT / "dlsuite").iterdir():
+    if path.name != "main.py":
+      (package / path.name).symlink_to(path)
+  trainer = scenario("trainer", [sys.executable, str(ROOT / "dlsuite/main.py")])
+  (package / "main.py").write_text("import os, pathlib, sys\n"
+                                   f"pathlib.Path({str(home / 'environment.txt')!r}).write_text(repr(dict(os.environ)))\n"
+                                   f"os.execv({trainer[0]!r}, {trainer!r} + sys.argv[1:])\n")
+  (folder / ".git").mkdir()
+  (folder / "libtpu").mkdir()
+  (folder / "libtpu/__init__.py").write_text("")
+  python = folder / ".venv/bin/python"
+  python.parent.mkdir(parents=True)
+  python.write_text('#!/bin/sh\n'  # TensorFlow itself reads gs://, past any gcloud
+                    f'export TFDS_DATA_DIR="{CLOUD}/bucket/${{TFDS_DATA_DIR#gs://}}"\n'
+                    f'exec {sys.executable} "$@"\n')
+  python.chmod(0o755)
+
+
+def steps_saved():
+  found = [int(path.stem.partition("_")[2]) for path in (CLOUD / "bucket").rglob("state_*.npz")]
+  return max(found, default=0)
+
+
+def ssh(name, flags):
+  with state() as found:
+    if found["resources"].get(name, {}).get("state") != "ACTIVE":
+      fail("(gcloud.compute.tpus.tpu-vm.ssh) [/usr/bin/ssh] exited with return code [255].", 255)
+  command, worker = flags["command"][0], flags["worker"][0]
+  home = CLOUD / "vm" / name / ("0" if worker == "all" else worker)
+  home.mkdir(parents=True, exist_ok=True)
+  if "install.sh" in command:
+    if not list(home.glob("dlsuite-*")) and not scenario("install"):
+      install(home, command)
+    sys.exit(scenario("install", 0))
+  process = subprocess.Popen(["bash", "-c", command], cwd=home, env=os.environ | {"HOME": str(home)}, start_new_session=True)
+  while process.poll() is None:
+    time.sleep(0.02)
+    with state() as found:
+      taken, broken = found["counts"].get("preempt", 0), found["counts"].get("break", 0)
+    if taken < len(scenario("preempt", ())) and steps_saved() >= scenario("preempt")[taken]:
+      with state() as found:
+        count(found, "preempt")
+        found["resources"][name]["state"] = "SUSPENDED"
+      process.kill()
+      kill_machines(name)
+      break
+    if broken < len(scenario("breaks", ())) and steps_saved() >= scenario("breaks")[broken]:
+      with state() as found:
+        count(found, "break")
+      process.kill()
+      break
+  if process.wait() < 0:
+    fail("(gcloud.compute.tpus.tpu-vm.ssh) [/usr/bin/ssh] exited with return code [255].", 255)
+  sys.exit(process.returncode)
+
+
+def main():
+  words, flags = [], {}
+  for item in sys.argv[1:]:
+    name, _, value = item.removeprefix("--").partition("=")
+    if item.startswith("--"):
+      flags.setdefault(name, []).append(value)
+    else:
+      words.append(item)
+  group = next((group for group in FLAGS if " ".join(words).startswith(group)), None)
+  if group is None:
+    fail(f"Invalid choice: {' '.join(words)}", 2)
+  if set(flags) - FLAGS[group]:
+    fail(f"unrecognized arguments: {set(flags) - FLAGS[group]}", 2)
+  with open(CLOUD / "calls.txt", "a") as calls:
+    print(" ".join(sys.argv[1:]), file=calls)
+  names = words[len(group.split()):]
+  if group == "auth list":
+    print(scenario("account", "you@example.com"))
+  elif group.startswith("storage"):
+    storage(group.split()[-1], names, flags)
+  else:
+    {"create": lambda: create(names[0], flags), "describe": lambda: describe(names[0], group.split()[2]),
+     "delete": lambda: delete(names[0], flags), "ssh": lambda: ssh(names[0], flags)}[group.split()[-1]]()
+
+
+if __name__ == "__main__":
+  main()
