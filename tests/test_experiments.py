@@ -48,6 +48,9 @@ GOLDENS: dict[str, dict[str, Golden]] = {
     "generator": Golden(17_154, 17_154, "arithmetic: 2x128+128 + 128x128+128 + 128x2+2"),
     "discriminator": Golden(17_025, 17_025, "arithmetic: 2x128+128 + 128x128+128 + 128+1")},
   "experiments/unsupervised/gan.py:mnist": {
+    "generator": Golden(2_503_984, 2_503_984, "arithmetic: 100x1200+1200 + 1200x1200+1200 + 1200x784+784"),
+    "discriminator": Golden(1_231_441, 1_231_441, "arithmetic: 784x(240x5)+1200 + 240x(240x5)+1200 + 240+1")},
+  "experiments/unsupervised/gan.py:mnist,dcgan": {
     "generator": Golden(252_897, 253_089, "arithmetic: 64x7x7x64 + 25x64x32 + 25x32+1; batch norm 2x64 + 2x32, twice in all"),
     "discriminator": Golden(55_233, 55_233, "arithmetic: 25x32+32 + 25x32x64+64 + 7x7x64+1")},
   "experiments/unsupervised/vae.py:": {

@@ -72,7 +72,7 @@ def transitions():
 
 def test_it_is_refused_on_several_workers(strategy):
   config = catalog.load("experiments/reinforcement/dqn.py:smoke")
-  workers = types.SimpleNamespace(workers=2, jit=strategy.jit, is_chief=True)
+  workers = types.SimpleNamespace(workers=2, jit=strategy.jit, is_chief=True, barrier=lambda: None)
   with pytest.raises(ConfigError, match=r"strategy\.kind='workers': task='dqn' acts in one process"):
     modes.task_of(config, workers)
 
