@@ -73,7 +73,11 @@ def task_of(config: ConfigDict, strategy: Strategy, prepare: bool = True) -> Tas
   """Returns the config's task with its data found, and prepared unless `prepare` is False; nothing is built yet."""
   strategy.jit(config)
   task: Task = importlib.import_module(f"dlsuite.tasks.{config.task}").TASK(config, strategy)
+  if prepare and not strategy.is_chief:  # the chief prepares the data first: where all share a disk, the others find them there
+    strategy.barrier()
   task.open(prepare)
+  if prepare and strategy.is_chief:
+    strategy.barrier()
   return task
 
 
