@@ -145,3 +145,23 @@ def test_two_worker_processes_end_in_the_weights_of_one(one, tmp_path):
   found = np.load(tmp_path / "parity-0-workers.npz")
   for case in CASES:
     compare(one, found, case)
+
+
+@pytest.mark.workers
+def test_a_checkpoint_of_four_workers_goes_on_on_two_and_on_one(tmp_path):
+  """A restart with fewer workers keeps the global batch, and with it the result."""
+  whole = run(tmp_path, 1, "parity")
+
+  def on_workers(count, do):
+    addresses = [f"127.0.0.1:{port}" for port in _free_ports(count)]
+    tasks = [{"cluster": {"worker": addresses}, "task": {"type": "worker", "index": i}} for i in range(count)]
+    for process in [start(tmp_path, 0, do, kind="workers", task=task) for task in tasks]:
+      finish(process)
+
+  on_workers(4, "interrupt")
+  for devices in (0, 1):
+    shutil.copytree(tmp_path / "interrupted", tmp_path / f"resumed-{devices}")
+  on_workers(2, "resume")
+  for resumed in (np.load(tmp_path / "resume-0-workers.npz"), run(tmp_path, 1, "resume")):
+    for name in resumed.files:
+      np.testing.assert_allclose(resumed[name], whole[f"plain/{name}"], rtol=0, atol=TOLERANCE, err_msg=name)

@@ -18,10 +18,14 @@ COMMAND = ["--config=experiments/vision/lenet5.py", "--config.train.steps=300", 
 
 
 @pytest.fixture(scope="module")
-def strike():
-  """Returns the function (folder, workers, faults, seed) -> what each start did."""
-  process = subprocess.Popen([sys.executable, "-m", "tests.distributed.worker_faults"], cwd=ROOT, text=True,
-                             env=os.environ | {"PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+def strike(tmp_path_factory):
+  """Returns the function (folder, workers, faults, seed) -> what each start did.
+
+  The workers share a data folder that is empty at first: the chief prepares the data, the others find them.
+  """
+  environment = os.environ | {"PYTHONPATH": str(ROOT), "TFDS_DATA_DIR": str(tmp_path_factory.mktemp("data"))}
+  process = subprocess.Popen([sys.executable, "-m", "tests.distributed.worker_faults"], cwd=ROOT, text=True, env=environment,
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
   def order(folder, workers, faults, seed=0):
     request = {"folder": str(folder), "command": COMMAND, "workers": workers, "faults": faults, "seed": seed}
