@@ -65,7 +65,7 @@ def compiled(hlo: bytes, topology: str, chip_config: str, replicas: int) -> dict
     if any("?" in str(result.type) for result in op.results):
       dynamic.append(_name(op))
 
-  _walk(module.operation, prepare)
+  walk(module.operation, prepare)
   if dynamic:
     named = " ".join(f'op_name="{name}"' for name in dict.fromkeys(dynamic))
     raise ValueError(f"dynamic shape: {named}")
@@ -99,11 +99,11 @@ def _bytes(dtype: str, dimensions: str) -> int:
   return width * int(np.prod([int(d) for d in dimensions.split(",") if d] or [1]))
 
 
-def _walk(op: Any, visit: Callable[[Any], None]) -> None:
+def walk(op: Any, visit: Callable[[Any], None]) -> None:
   for region in op.regions:
     for block in region:
       for inner in list(block):
-        _walk(inner.operation, visit)
+        walk(inner.operation, visit)
         visit(inner.operation)
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 from typing import Any
@@ -13,6 +14,7 @@ from dlsuite.errors import DataError
 from tools.tpu import environment
 from tools.tpu.chips import Topology
 
+_POWERS = {"K": 10, "M": 20, "G": 30}
 _SCRIPT = pathlib.Path(__file__).parent / "compile_hlo.py"
 
 
@@ -49,6 +51,12 @@ class Compiled:
   def out_of_memory(self) -> bool:
     """Whether it did not compile because it does not fit into the chip's memory."""
     return not self.ok and ("RESOURCE_EXHAUSTED" in self.error or "Ran out of memory" in self.error)
+
+  @property
+  def asked_and_had(self) -> tuple[float, float] | None:
+    """Bytes that a program asked for and bytes that there were, where the compiler's message on memory tells both."""
+    found = [float(number) * 2**_POWERS[unit] for number, unit in re.findall(r"\b(\d+(?:\.\d+)?)([KMG])\b", self.error)]
+    return (found[0], found[1]) if self.out_of_memory and len(found) >= 2 else None
 
 
 def fingerprint(hlo: bytes, topology: Topology) -> str:

@@ -88,6 +88,9 @@ class Exporter:
     config: the stage's config; a copy is taken.
     replicas: how many chips (cores, where a chip runs two) share the batch.
 
+  Attributes:
+    batch_size: the config's own, global.
+
   Raises:
     DlsuiteError: as a training would.
   """
@@ -99,6 +102,7 @@ class Exporter:
       self.config.replay.start = 1  # only the shapes of what is remembered are wanted
     self.strategy = Strategy(ReplicaStrategy(replicas), "tpu", f"{replicas} x tpu (exported)")
     self.sites = blame.Sites()
+    self.batch_size = int(self.config.data.batch_size)
     self._specs: dict[str, tuple[Specs, bool]] = {}
     with _as_on_a_tpu():
       self._task = task_of(self.config, self.strategy, prepare=False)
@@ -121,7 +125,7 @@ class Exporter:
     """Why there is no compiled evaluation step, or an empty text."""
     if _has_evaluation(self._task):
       return "" if self.config.data.valid or self.config.data.test else "the config names no split to evaluate on"
-    return f"no evaluation step to compile: task={self.config.task!r} evaluates on the host, in calls of its own to the networks"
+    return f"no evaluation step to compile: task={self.config.task!r} evaluates on the host, by calls of its own"
 
   @property
   def acts(self) -> bool:
@@ -135,7 +139,7 @@ class Exporter:
       RefusedError: if the step is not for a TPU.
       ConfigError: if the batch does not divide by the replicas.
     """
-    batch_size = batch_size or self.config.data.batch_size
+    batch_size = batch_size or self.batch_size
     with _as_on_a_tpu():
       self._build(batch_size)
       specs, stacked = self._spec("train")
@@ -149,19 +153,15 @@ class Exporter:
     if self.evaluation:
       return None
     with _as_on_a_tpu():
-      self._build(self.config.data.batch_size)
+      self._build(self.batch_size)
       specs, _ = self._spec("evaluate")
       task: Any = self._task
       step = steps.replica_evaluate_step(task.evaluate_step, (*task.metrics, "count"), self.strategy)
       return self._export("evaluate", self._evaluation_rows() * self.strategy.replicas, step, (specs,))
 
   def _build(self, batch_size: int) -> None:
-    self.config.data.batch_size, own = batch_size, self.config.data.batch_size
-    try:
-      check_batch(self.config, self.strategy.replicas)
-    except DlsuiteError:
-      self.config.data.batch_size = own
-      raise
+    self.config.data.batch_size = batch_size
+    check_batch(self.config, self.strategy.replicas)
     keras.utils.clear_session()  # names of layers, and with them the HLO, do not depend on what was built before
     with self._told("cannot be built"), self.sites.recorded():
       self._task.build(self._plan.total, self._plan.warmup)
@@ -217,8 +217,8 @@ class Exporter:
       return self._from_features(kind), False
     if hasattr(task, "builder") and not task.builder.info.splits:
       name = self.config.data.name
-      raise DataError(f"data.name={name!r} is not prepared on this machine, and task={self.config.task!r} takes its shapes from "
-                      f"it; prepare it with: python -c \"import tensorflow_datasets as tfds; "
+      raise DataError(f"data.name={name!r} is not prepared on this machine, and task={self.config.task!r} takes its shapes "
+                      f"from it; prepare it with: python -c \"import tensorflow_datasets as tfds; "
                       f"tfds.builder('{name}').download_and_prepare()\"")
     if kind == "evaluate":
       return dict(task.evaluation("valid" if self.config.data.valid else "test").batches.element_spec), False
@@ -234,7 +234,7 @@ class Exporter:
     """Returns the same from what the set's features are declared to be, without any data."""
     task: Any = self._task
     train = kind == "train"
-    rows = self.config.data.batch_size // self.strategy.replicas if train else self._evaluation_rows()
+    rows = self.batch_size // self.strategy.replicas if train else self._evaluation_rows()
     known = task.builder.info.features
     specs = {}
     for word, key in self.config.data.features.items():

@@ -1,0 +1,122 @@
+"""What the TPU compiler itself says; scheduled, where `python -m tools.tpu_compile --make_environment` has been run."""
+
+import json
+import subprocess
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlsuite import catalog
+from dlsuite.errors import ConfigError
+from tools import tpu_compile
+from tools.tpu import chips, compiler, environment, execute_on_cpu, export
+
+pytestmark = pytest.mark.slow
+MLP = "experiments/foundations/mlp.py:smoke"
+
+
+@pytest.fixture(autouse=True)
+def _environment():
+  try:
+    environment.python()
+  except ConfigError as e:
+    pytest.skip(str(e))
+
+
+def compiled(tmp_path, *arguments):
+  path = tmp_path / "found.json"
+  code = tpu_compile.main([*arguments, f"--json={path}"])
+  found = json.loads(path.read_text())
+  assert code == (0 if found["ok"] else 1)
+  return found
+
+
+@pytest.mark.parametrize("path", catalog.names())
+def test_every_experiment_compiles_for_a_tpu(path, tmp_path):
+  found = compiled(tmp_path, f"--config={path}:smoke", "--topology=v5e:1x1")
+  assert found["ok"]
+  for stage in found["stages"]:
+    train = stage["programs"]["train"]
+    assert 0 < train["peak_bytes"] < train["hbm_bytes"] and train["flops"] > 0 and train["collectives"] == {}
+    assert "evaluate" in stage["programs"] or any("evaluates on the host" in note for note in stage["notes"])
+
+
+@pytest.mark.parametrize("slice_", ["v2:2x2", "v3:2x2", "v4:2x2x1", "v5e:2x4", "v5p:2x2x1", "v6e:2x2"])
+def test_data_parallel_gradients_travel_in_one_sum(slice_, tmp_path):
+  found = compiled(tmp_path, f"--config={MLP}", f"--topology={slice_}")
+  train = found["stages"][0]["programs"]["train"]
+  assert train["all_reduces_asked_for"] == 4 + 1  # two kernels, two biases, the metrics
+  assert train["collectives"] == {"all-reduce": {"count": 1, "bytes": 4 * (60_010 + 3)}}  # float32: parameters, three metrics
+
+
+@pytest.mark.parametrize(("generation", "shape"), [(kind, shape) for kind, chip in chips.CHIPS.items() for shape in chip.slices])
+def test_the_compiler_knows_every_slice_with_as_many_replicas_as_we_count(generation, shape, tmp_path):
+  topology = chips.topology(f"{generation}:{shape}")
+  code = ("import os; os.environ.update(TPU_SKIP_MDS_QUERY='1', JAX_PLATFORMS='cpu', ALLOW_MULTIPLE_LIBTPU_LOAD='1')\n"
+          "from jax.experimental import topologies\n"
+          f"print(len(topologies.get_topology_desc(platform='tpu', topology_name={topology.name!r}, "
+          f"chip_config_name={topology.chip.config!r}).devices))")
+  done = subprocess.run([environment.python(), "-I", "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+  assert int(done.stdout.split()[-1]) == topology.replicas
+
+
+def test_the_flops_are_those_of_a_count_by_hand():
+  exporter = export.Exporter(catalog.load("experiments/foundations/mlp.py:mnist"), 1)
+  program = exporter.train()
+  found = compiler.compile_for(program.hlo, chips.topology("v5e:1x1"))
+  # A product costs 2 FLOPs a weight and example; forward and for the weights' gradient, from the second layer on also for
+  # the input's. Adam costs about ten a weight; the rest is small.
+  products = program.batch * (2 * 2 * 784 * 800 + 3 * 2 * 800 * 10)
+  assert products <= found.flops <= 1.1 * (products + 10 * 636_010)
+
+
+def test_the_largest_batch_fits_and_the_next_does_not(tmp_path):
+  found = compiled(tmp_path, f"--config={WIDE}", *ARGUMENTS, "--largest_batch", "--tolerance=0")
+  border = found["stages"][0]["largest_batch"]
+  assert border["does_not_fit"] == border["fits"] + border["unit"]
+  exporter = export.Exporter(catalog.load(WIDE), 1)
+  slice_ = chips.topology("v5e:1x1")
+  fits = compiler.compile_for(exporter.train(border["fits"]).hlo, slice_, use_cache=False)
+  beyond = compiler.compile_for(exporter.train(border["does_not_fit"]).hlo, slice_, use_cache=False)
+  assert fits.ok and fits.peak <= slice_.hbm
+  assert beyond.out_of_memory and "exceeds available HBM" in beyond.error
+
+
+@pytest.mark.parametrize("path", ["foundations/mlp.py", "foundations/diabetes.py"])
+def test_eight_replicas_of_the_exported_step_learn_what_one_does(path, tmp_path):
+  """The very programs that are compiled for a TPU, run on CPU devices: the global batch on one, and shared out among eight."""
+  one, eight = (executed(f"experiments/{path}:smoke", replicas, tmp_path) for replicas in (1, 8))
+  for alone, shared in zip(one, eight, strict=True):
+    assert (shared == shared[:1]).all()  # all replicas agree
+    np.testing.assert_allclose(shared[0], alone[0], rtol=1e-4, atol=1e-6)
+
+
+def executed(reference, replicas, folder):
+  """Returns all results of one exported training step on made-up examples, sums and updated variables, each [R, ...]."""
+  config = catalog.load(reference).copy_and_resolve_references()
+  config.unlock()
+  config.train.precision = "float32"
+  if "dropout" in config.model:
+    config.model.dropout = 0.0
+  exporter = export.Exporter(config, replicas)
+  program = exporter.train()
+  specs, _ = exporter._spec("train")
+  random, arguments = np.random.default_rng(0), []
+  for _, spec in sorted(specs.items()):
+    shape = (config.data.batch_size, *spec.shape[1:])
+    values = random.integers(0, 10, shape) if spec.dtype.is_integer else random.normal(size=shape)
+    arguments.append(values.astype(spec.dtype.as_numpy_dtype))
+  arguments.append(np.array(0, np.int64))
+  for captured in program.graph.external_captures:
+    if captured.dtype == tf.resource:
+      dtype = captured._handle_data.shape_and_type[0].dtype
+      captured = tf.raw_ops.ReadVariableOp(resource=captured, dtype=tf.as_dtype(dtype))
+    arguments.append(captured.numpy())
+  hlo, given, results = (folder / f"{replicas}{name}" for name in (".hlo", "_given.npz", "_results.npz"))
+  hlo.write_bytes(program.hlo)
+  np.savez(given, *arguments)
+  subprocess.run([environment.python(), "-I", execute_on_cpu.__file__, hlo, str(replicas), str(len(specs)), given, results],
+                 check=True, capture_output=True, cwd=folder)
+  with np.load(results) as file:
+    return [file[f"arr_{i}"] for i in range(len(file.files))]
