@@ -3,9 +3,9 @@
     python -m launch.on_vm run --name=N --topology=v5e-8 --run=gs://.../lenet5 --data_dir=gs://.../data -- --config=...
     python -m launch.on_vm stop --name=N
 
-`run` starts the training unless it goes on already, then prints its log until it ends: a broken connection stops nothing, the
-same command looks on again. The training belongs to a process of its own that fetches the run from the bucket, prepares
-the data, keeps the bucket up to date, and leaves the trainer's exit code.
+`run` starts the training unless it goes on already, or has ended while nobody looked on, then prints its log until it ends: a
+broken connection stops nothing, the same command looks on again. The training belongs to a process of its own that fetches the
+run from the bucket, prepares the data, keeps the bucket up to date, and leaves the trainer's exit code.
 """
 
 import argparse
@@ -35,6 +35,7 @@ class Job:
   def __init__(self, name: str) -> None:
     self.folder = pathlib.Path.home() / "dlsuite-job" / name
     self.workdir, self.copy = self.folder / "run", self.folder / "copy"
+    self.reported = self.folder / "reported"  # that somebody has been told the exit code
     self.log, self._code, self._pid = self.folder / "log.txt", self.folder / "exit_code", self.folder / "pid"
 
   def hold(self) -> IO[str]:
@@ -88,6 +89,7 @@ class Job:
     """Leaves the exit code, or takes away that of an earlier start."""
     if code is None:
       self._code.unlink(missing_ok=True)
+      self.reported.unlink(missing_ok=True)
       return
     part = self._code.with_name("exit_code.part")
     part.write_text(str(code))
@@ -97,7 +99,7 @@ class Job:
 def run(options: argparse.Namespace) -> int:
   """Starts the job unless it goes on, shows its log, and returns its exit code."""
   job = Job(options.name)
-  if not job.is_alive():
+  if not job.is_alive() and (job.code is None or job.reported.exists()):
     job.folder.mkdir(parents=True, exist_ok=True)
     job.leave(None)
     with open(job.log, "a", encoding="utf-8") as log:
@@ -108,6 +110,7 @@ def run(options: argparse.Namespace) -> int:
       time.sleep(0.05)
   code = _follow(job, options.after, options.numbered)
   print(f"{ENDED}{code}", flush=True)
+  job.reported.touch()  # only now: a broken connection makes the line before fail
   return code
 
 

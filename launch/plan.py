@@ -29,8 +29,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> _Parser:
-  parser = _Parser(prog="python -m launch.tpu_vm", allow_abbrev=False, description="Trains on a Cloud TPU from here to the end, and gives it back.",
-                   epilog="--config.KEY=value and --init_from go to the trainer.")
+  parser = _Parser(prog="python -m launch.tpu_vm", allow_abbrev=False, epilog="--config.KEY=value, --init_from: the trainer's.",
+                   description="Trains on a Cloud TPU from here to the end, and gives it back.")
   patience = job.Patience()
   parser.add_argument("--config", default="", help="experiment, as for dlsuite.main")
   parser.add_argument("--topology", default="", help=f"the TPU, one of {', '.join(topology.known())}")
@@ -124,7 +124,7 @@ def _check_image(found: topology.Topology, options: argparse.Namespace) -> None:
   options.runtime_version = options.runtime_version or found.runtime_version
   if not options.runtime_version:
     raise LaunchError(f"--runtime_version is missing: {found.name} is a pod of {found.hosts} machines and needs an image that "
-                      "holds TensorFlow's server in the version of launch/requirements-tpu.txt, named tpu-vm-tf-X.Y.Z-pod-pjrt; "
+                      "holds the TensorFlow of launch/requirements-tpu.txt as a server, tpu-vm-tf-X.Y.Z-pod-pjrt; "
                       f"gcloud compute tpus versions list --zone={options.zone} shows them")
   if options.name and not re.fullmatch(r"[a-z]([a-z0-9\-]{0,61}[a-z0-9])?", options.name):
     raise LaunchError(f"--name={options.name!r} must be lower-case letters, digits and hyphens, at most 63, from a letter on")

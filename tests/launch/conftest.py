@@ -1,8 +1,11 @@
 """A cloud in a folder, and a way to launch jobs on it."""
 
+import contextlib
 import dataclasses
 import json
+import os
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -66,4 +69,7 @@ def cloud(tmp_path, monkeypatch):
   found.play()
   found.prepared.parent.mkdir(parents=True)
   found.prepared.touch()
-  return found
+  yield found
+  for pid in tmp_path.glob("vm/*/*/dlsuite-job/*/pid"):  # of a test that failed
+    with contextlib.suppress(ProcessLookupError, ValueError):
+      os.killpg(int(pid.read_text()), signal.SIGKILL)

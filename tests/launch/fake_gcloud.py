@@ -7,7 +7,7 @@ place take links to the work tree and a `python` that is this one, with the scen
 Scenario: account, denied (a verb of the bucket), no_bucket, waits (describes until ACTIVE), quota (refusals of create), refuse
 (create's error), failed (requests that end as FAILED), preempt (a list of numbers of saved steps after which the TPU is taken
 away), breaks (the same for connections that break while the TPU stays), trainer (a command in place of dlsuite.main), install
-(its exit code).
+(its exit code), keep (the machines' folders outlive them).
 """
 
 import contextlib
@@ -53,8 +53,10 @@ def state():
     fcntl.flock(lock, fcntl.LOCK_EX)
     path = CLOUD / "state.json"
     found = json.loads(path.read_text()) if path.exists() else {"resources": {}, "counts": {}}
-    yield found
-    path.write_text(json.dumps(found))
+    try:
+      yield found
+    finally:
+      path.write_text(json.dumps(found))
 
 
 def scenario(key, default=None):
@@ -167,6 +169,8 @@ def kill_machines(name):
   for pid in (CLOUD / "vm" / name).glob("*/dlsuite-job/*/pid"):
     with contextlib.suppress(ProcessLookupError, ValueError):
       os.killpg(int(pid.read_text()), signal.SIGKILL)
+  if scenario("keep"):
+    os.renames(CLOUD / "vm" / name, CLOUD / "kept" / name)
   shutil.rmtree(CLOUD / "vm" / name, ignore_errors=True)
 
 

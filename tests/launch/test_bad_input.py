@@ -141,13 +141,9 @@ def test_a_workdir_of_another_config_is_refused_with_the_keys(cloud, capsys):
 
 
 def test_an_experiment_that_is_in_no_commit_is_refused(cloud, capsys):
-  text = (ROOT / "experiments/vision/lenet5.py").read_text()
-  path = ROOT / "experiments/vision/uncommitted_for_a_test.py"
-  path.write_text(text)
-  try:
-    line = refusal(capsys, *job(config="experiments/vision/uncommitted_for_a_test.py:smoke"))
-  finally:
-    path.unlink()
+  path = cloud.folder / "new.py"
+  path.write_text((ROOT / "experiments/vision/lenet5.py").read_text())
+  line = refusal(capsys, *job(config=f"{path}:smoke"))
   assert "is not in commit" in line
   assert cloud.calls == []
 
