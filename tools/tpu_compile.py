@@ -12,6 +12,7 @@ blame; 2 bad input.
 """
 
 import argparse
+import contextlib
 import json
 import pathlib
 import sys
@@ -55,6 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     _check_batches(asked.stages, topology)
     environment.python()
     import_tensorflow()
+    _hide_gpus()
     found = run(asked.stages, topology, options)
     if options.json:
       _write(found, options.json)
@@ -98,6 +100,14 @@ def _check_batches(stages: dict[str, ConfigDict], topology: chips.Topology) -> N
                         f"{near}")
 
 
+def _hide_gpus() -> None:
+  """Keeps TensorFlow, which only traces, from starting on a GPU; once it has started, it is too late and does no harm."""
+  import tensorflow as tf
+
+  with contextlib.suppress(RuntimeError):
+    tf.config.set_visible_devices([], "GPU")
+
+
 def run(stages: dict[str, ConfigDict], topology: chips.Topology, options: argparse.Namespace) -> dict[str, Any]:
   """Compiles the programs of every stage, prints their figures, and returns them."""
   found: dict[str, Any] = {
@@ -132,14 +142,14 @@ def _stage(name: str, config: ConfigDict, topology: chips.Topology, options: arg
     except RefusedError as e:
       stage["programs"][kind] = {"compiles": False, "error": str(e)}
       stage["faults"].append(str(e))
-      continue
+      break  # what is wrong with the model would be told once more
     stage["programs"][kind] = report.program_json(compiled, program.batch, program.seconds, topology)
-    if not compiled.ok:
+    if not compiled.ok or compiled.peak > topology.hbm:
       stage["faults"].append(_fault(program, compiled, topology))
     if shown:
       print("\n".join(report.program_lines(kind, stage["programs"][kind], topology)))
   stage["notes"] = _notes(exporter)
-  if options.largest_batch and "peak_bytes" in stage["programs"]["train"]:
+  if options.largest_batch and "compile_seconds" in stage["programs"]["train"]:
     stage["largest_batch"] = _largest(exporter, topology, options)
   stage["ok"] = not stage["faults"]
   if shown:
@@ -162,9 +172,9 @@ def _notes(exporter: "Exporter") -> list[str]:
 def _fault(program: "Program", compiled: compiler.Compiled, topology: chips.Topology) -> str:
   """Returns one line on a program that did not compile: why, which operation, which line of the model."""
   step = f"the {program.kind} step at global batch {program.batch:,}"
-  if compiled.out_of_memory:
-    return (f"{step} does not fit {topology.name}: {_shortened(_memory_message(compiled.error))}; its largest tensors: "
-            f"{'; '.join(program.largest_tensors())}")
+  if compiled.out_of_memory or compiled.ok:
+    why = f"its peak is {report.size(compiled.peak)}" if compiled.ok else _shortened(_memory_message(compiled.error))
+    return f"{step} does not fit {topology.name}: {why}; the largest: {'; '.join(program.largest(compiled.error))}"
   blamed = "; ".join(map(str, program.blamed(compiled.error)))
   return f"{step} does not compile for {topology.name}: {_shortened(compiled.error)}" + f": {blamed}" * bool(blamed)
 

@@ -100,6 +100,7 @@ def _bytes(dtype: str, dimensions: str) -> int:
 
 
 def walk(op: Any, visit: Callable[[Any], None]) -> None:
+  """Visits every operation inside another one, from within outwards."""
   for region in op.regions:
     for block in region:
       for inner in list(block):

@@ -68,7 +68,14 @@ class Program:
     names = re.findall(r'op_name="([^"]+)"', message) + re.findall(r"\{\{node ([^}]+)\}\}", message)
     return blame.of_names(names, self.graph, self.sites)
 
-  def largest_tensors(self, count: int = 3) -> list[str]:
+  def largest(self, message: str) -> list[str]:
+    """Returns what takes the most memory and the lines to blame: what the compiler's message lists, else what was traced."""
+    listed = re.findall(r'Size: (\S+)\s+Operator: op_name="([^"]+)"[^\n]*\s+Shape: ([^\s{]+)', message)
+    found = [f"{size} of {shape} for {named[0]}" for size, name, shape in listed[:3]
+             if (named := blame.of_names([name], self.graph, self.sites))]
+    return found or self._largest_tensors()
+
+  def _largest_tensors(self, count: int = 3) -> list[str]:
     """Returns the largest tensors of the traced step, one a line of code: their type and shape, and the line to blame."""
     sizes = [(tensor.shape.num_elements() * tensor.dtype.size, tensor) for op in blame.operations(self.graph)
              for tensor in op.outputs if tensor.dtype.size and tensor.shape.is_fully_defined()]
@@ -129,8 +136,8 @@ class Exporter:
 
   @property
   def acts(self) -> bool:
-    """Whether the task gathers its own data on the host, between the steps."""
-    return self._spec("train")[1]
+    """Whether the task is known to gather its own data on the host, between the steps."""
+    return self._specs.get("train", ({}, False))[1]
 
   def train(self, batch_size: int | None = None) -> Program:
     """Exports the training step, at another global batch if one is given.
@@ -208,7 +215,9 @@ class Exporter:
   def _spec(self, kind: str) -> tuple[Specs, bool]:
     """Returns what a batch of one step is made of, of the config's own batch size, and whether it is a global one."""
     if kind not in self._specs:
+      self.config.data.batch_size, asked = self.batch_size, self.config.data.batch_size
       self._specs[kind] = self._found(kind)
+      self.config.data.batch_size = asked
     return self._specs[kind]
 
   def _found(self, kind: str) -> tuple[Specs, bool]:
@@ -283,10 +292,10 @@ def _resized(specs: Specs, rows: int) -> Specs:
 
 @contextlib.contextmanager
 def _as_on_a_tpu() -> Iterator[None]:
-  """Makes layers choose what they would on a TPU, and leaves Keras's policy as it was."""
+  """Makes layers choose what they would on a TPU, keeps a GPU out of it, and leaves Keras's policy as it was."""
   policy = keras.config.dtype_policy()
   try:
-    with mock.patch.object(convolution, "emulates_bfloat16", lambda: False):
+    with mock.patch.object(convolution, "emulates_bfloat16", lambda: False), tf.device("/cpu:0"):
       yield
   finally:
     keras.config.set_dtype_policy(policy)
