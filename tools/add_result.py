@@ -1,6 +1,6 @@
 """Adds finished runs to experiments/results.csv, from their own records.
 
-    python -m tools.add_result /tmp/lenet0 /tmp/lenet1 /tmp/chain/finetune ...
+    python -m tools.add_result /tmp/lenet0 gs://bucket/lenet1 /tmp/chain/finetune ...
 
 A row needs a result, a commit and a clean work tree at every start of the run; a run that is there already is left alone.
 A stage of a chain is a run of its own, `WORKDIR/STAGE`; its row's `config` ends in `#STAGE`.
@@ -19,36 +19,41 @@ from ml_collections import ConfigDict
 from dlsuite import catalog
 from dlsuite import config as config_lib
 from dlsuite.errors import DlsuiteError, WorkdirError, one_of
+from dlsuite.runs import files
+from dlsuite.runs.files import Path
 
 TABLE = pathlib.Path(__file__).resolve().parent.parent / "experiments" / "results.csv"
 COLUMNS = ("config", "overrides", "seed", "metric", "unit", "value", "published", "difference", "source", "valid", "steps",
            "hours", "hardware", "commit", "fingerprint")
 
 
-def row_of(workdir: pathlib.Path) -> dict[str, Any]:
+def row_of(workdir: Path) -> dict[str, Any]:
   """Returns the row of one run.
 
   Raises:
     WorkdirError: if the run has not ended, has no value, was started from a changed work tree, or is no stage of its chain.
     ConfigError: if its experiment cannot be loaded.
   """
-  if found := sorted(workdir.glob("*/result.json")):
-    raise WorkdirError(f"{workdir}: holds a chain: give the folder of one stage, e.g. {found[-1].parent}")
   try:
+    stages: list[Path] = sorted(workdir.glob("*/result.json"), key=str)
+    if stages:
+      raise WorkdirError(f"{workdir}: holds a chain: give the folder of one stage, e.g. {stages[-1].parent}")
     result = json.loads((workdir / "result.json").read_text())
     starts = json.loads((workdir / "provenance.json").read_text())
   except FileNotFoundError as e:
     raise WorkdirError(f"{workdir}: {pathlib.Path(e.filename).name} is missing: the run has not ended") from None
+  except OSError as e:
+    raise WorkdirError(f"{workdir} cannot be read: {e.strerror}") from None
   if any(start["dirty"] or not start["commit"] for start in starts):
     raise WorkdirError(f"{workdir}: started from a work tree with changes or without a commit: its code is not known")
   if result["value"] is None:
     raise WorkdirError(f"{workdir}: has no value: its reference.metric={result['metric']!r} is none of what its test measured: "
                        f"{', '.join(result['test']) or 'nothing'}")
   flags = _flags(starts[0]["command"][1:])
-  stages = config_lib.stages_of(catalog.load(flags["config"]))
-  stage = _stage(workdir, stages)
+  configs = config_lib.stages_of(catalog.load(flags["config"]))
+  stage = _stage(workdir, configs)
   return {
-    "config": flags["config"] + f"#{stage}" * bool(stage), "overrides": " ".join(_overrides(flags, stages, stage)),
+    "config": flags["config"] + f"#{stage}" * bool(stage), "overrides": " ".join(_overrides(flags, configs, stage)),
     "seed": result["seed"], "metric": result["metric"], "unit": result["unit"], "value": f"{result['value']:.6g}",
     "published": result["reference"],
     "difference": None if result["difference"] is None else f"{result['difference']:.4g}",
@@ -75,7 +80,7 @@ def _flags(words: list[str]) -> dict[str, str]:
   return found
 
 
-def _stage(workdir: pathlib.Path, stages: Collection[str]) -> str:
+def _stage(workdir: Path, stages: Collection[str]) -> str:
   """Returns the stage that a folder of a chain holds, by the folder's name; empty if the experiment is no chain."""
   if "" in stages:
     return ""
@@ -107,7 +112,7 @@ def main(workdirs: list[str]) -> int:
     print("usage: python -m tools.add_result WORKDIR ...", file=sys.stderr)
     return 2
   try:
-    new = [row_of(pathlib.Path(workdir)) for workdir in workdirs]
+    new = [row_of(files.path(workdir)) for workdir in workdirs]
   except DlsuiteError as e:
     print(f"add_result: {e}", file=sys.stderr)
     return e.exit_code

@@ -14,11 +14,13 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from dlsuite.data import builders
 from dlsuite.errors import DataError, first_line, nearest
 from dlsuite.runs import files
+from dlsuite.runs.remote import RemotePath, translated
 
 _BUILDERS = pathlib.Path(builders.__path__[0])
 _PROBED_HOST = "storage.googleapis.com"  # where most tfds downloads lie
@@ -70,7 +72,10 @@ def open_builder(name: str, prepare: bool = True) -> Any:
   """
   logging.getLogger("absl").setLevel(logging.ERROR)
   tfds.disable_progress_bar()
-  builder = _builder(name)
+  try:
+    builder = _builder(name)
+  except tf.errors.OpError as e:
+    raise _out_of_reach(e) from None
   if builder.info.splits:
     return builder
   if prepare:
@@ -81,6 +86,13 @@ def open_builder(name: str, prepare: bool = True) -> Any:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     _prepare(builder, name)
   return builder
+
+
+def _out_of_reach(error: Exception) -> DataError:
+  """Returns TensorFlow's error about a remote data_dir as a line that says what to do."""
+  folder = files.path(tfds.core.constants.DATA_DIR)
+  line = translated(error, folder).strerror if isinstance(folder, RemotePath) else first_line(error)
+  return DataError(f"--data_dir={folder}: {line}")
 
 
 class _NoNetworkError(Exception):
@@ -121,7 +133,7 @@ def _failing_fast() -> Iterator[None]:
 
 def _prepare(builder: Any, name: str) -> None:
   own = builder.name in own_builders()
-  download_dir = pathlib.Path(builder.data_dir).parents[1] / "downloads"
+  download_dir = files.path(str(builder.data_dir)).parent.parent / "downloads"
   how = (f"get it where there is a network with: python -c \"import tensorflow_datasets as tfds; "
          f"tfds.builder('{name}').download_and_prepare()\" and copy the folder")
   where = f"looked in {builder.data_dir} and {download_dir}"
@@ -130,13 +142,15 @@ def _prepare(builder: Any, name: str) -> None:
     quiet = contextlib.redirect_stdout(io.StringIO()) if own else contextlib.nullcontext()
     with quiet, contextlib.nullcontext() if own or _online() else _failing_fast():
       builder.download_and_prepare()
+  except tf.errors.OpError as e:
+    raise _out_of_reach(e) from None
   except _NoNetworkError as e:
     raise DataError(f"data.name={name!r} is missing and there is {e}; {where}; {how}") from None
   except PermissionError as e:
     raise DataError(f"data.name={name!r} cannot be prepared: {e.filename or builder.data_dir} is not writable; "
-                    "set TFDS_DATA_DIR to a folder that is") from None
+                    "give a --data_dir that is, or set TFDS_DATA_DIR") from None
   except Exception as e:  # tfds raises many kinds; all of them mean that the set is not there
-    rest = "set TFDS_DATA_DIR to a folder that can be written" if own else f"{where}; {how}"
+    rest = "give a --data_dir that can be written, or set TFDS_DATA_DIR" if own else f"{where}; {how}"
     raise DataError(f"data.name={name!r} cannot be prepared: {first_line(e)}; {rest}") from e
 
 

@@ -37,13 +37,6 @@ class RemoteError(OSError):
     super().__init__(code, line)
 
 
-class ForbiddenError(RemoteError, PermissionError):
-  """The store knows us not, or forbids it."""
-
-  def __init__(self, line: str) -> None:
-    super().__init__(line, errno.EACCES)
-
-
 def _gfile() -> Any:
   import_tensorflow()
   import tensorflow as tf
@@ -65,8 +58,8 @@ def _is_passing(error: Exception) -> bool:
   return isinstance(error, passing) or (isinstance(error, errors.FailedPreconditionError) and bool(_NO_HOST.search(str(error))))
 
 
-def _translated(error: Exception, path: "RemotePath", writes: bool) -> OSError:
-  """Returns TensorFlow's error as an OSError whose line says what to do."""
+def translated(error: Exception, path: "RemotePath", writes: bool = False) -> OSError:
+  """Returns TensorFlow's error about a path, or one below it, as an OSError whose line says what to do."""
   from tensorflow import errors
 
   if isinstance(error, errors.UnimplementedError):
@@ -79,8 +72,9 @@ def _translated(error: Exception, path: "RemotePath", writes: bool) -> OSError:
       return RemoteError(f"bucket {path.bucket} does not exist", errno.ENOENT)
     return FileNotFoundError(errno.ENOENT, "there is no such object", str(path))
   if isinstance(error, (errors.PermissionDeniedError, errors.UnauthenticatedError)):
-    return ForbiddenError(f"not authorised for {path.bucket}: run `gcloud auth application-default login`, or set "
-                          "GOOGLE_APPLICATION_CREDENTIALS to the key of an account that may read and write its objects")
+    return RemoteError(f"not authorised for {path.bucket}: run `gcloud auth application-default login`, or set "
+                       "GOOGLE_APPLICATION_CREDENTIALS to the key of an account that may read and write its objects",
+                       errno.EACCES)
   if isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError)):
     return error
   return RemoteError(f"{path.bucket} cannot be reached: {first_line(error)}")
@@ -134,6 +128,10 @@ class RemotePath:
     """The folder that holds it."""
     return self if self.text == self.bucket else dataclasses.replace(self, text=self.text.rpartition("/")[0])
 
+  def resolve(self) -> "RemotePath":
+    """Returns itself: a store has no links."""
+    return self
+
   def with_name(self, name: str) -> "RemotePath":
     """Returns the path of another name in the same folder."""
     return self.parent / name
@@ -154,7 +152,7 @@ class RemotePath:
       from tensorflow import errors
 
       if isinstance(e, (errors.OpError, OSError)):
-        raise _translated(e, self, writes) from None
+        raise translated(e, self, writes) from None
       raise
 
   def exists(self) -> bool:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from ml_collections import ConfigDict
 
-from dlsuite.errors import ConfigError, nearest
+from dlsuite.errors import ConfigError, WorkdirError, nearest
 from dlsuite.runs.files import Path, write_text
 from dlsuite.runs.remote import RemotePath
 from dlsuite.training import schedules
@@ -31,20 +31,28 @@ class _Together(keras.Model):
     self.built = True
 
 
-class _RemoteCSVLogger(keras.callbacks.CSVLogger):
-  """Keras's table of the evaluations, kept in memory and written anew after each."""
+class CSVLogger(keras.callbacks.CSVLogger):
+  """Keras's table of the evaluations on an object store: kept in memory and written anew after each.
+
+  It has the name of Keras's own, as that stands in a checkpoint: a run that is copied to a disk goes on there.
+  """
 
   def __init__(self, path: RemotePath) -> None:
     super().__init__(str(path), append=True)
     self._path = path
 
   def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-    text = self._path.read_text() if self._path.exists() else ""
+    """Begins with the rows that are there."""
+    try:
+      text = self._path.read_text() if self._path.exists() else ""
+    except OSError as e:
+      raise WorkdirError(f"{self._path} cannot be read: {e.strerror}") from e
     self.append_header = not text
     self.csv_file = io.StringIO(newline="")
     self.csv_file.write(text)
 
   def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    """Adds a row."""
     super().on_epoch_end(epoch, logs)
     write_text(self._path, self.csv_file.getvalue())
 
@@ -77,7 +85,7 @@ def build(config: ConfigDict, folder: Path, own: list[keras.callbacks.Callback],
                                                min_delta=stop.min_delta, restore_best_weights=True))
   if config.callbacks.csv and active:
     table = folder / CSV_FILE
-    found.append(_RemoteCSVLogger(table) if isinstance(table, RemotePath) else
+    found.append(CSVLogger(table) if isinstance(table, RemotePath) else
                  keras.callbacks.CSVLogger(str(table), append=True))
   if config.callbacks.tensorboard and active:
     found.append(keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False))
