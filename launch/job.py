@@ -44,14 +44,14 @@ class Order:
     commit: of the code.
     workdir: the run's folder below the bucket.
     data_dir: the address of the folder of the data sets.
-    data: the data sets to prepare there, unless somebody has.
+    prepare: `once` or `never`: whether data sets that are not there are prepared.
     trainer: the flags of `dlsuite.main` without the workdir.
   """
 
   commit: str
   workdir: str
   data_dir: str
-  data: Sequence[str]
+  prepare: str
   trainer: Sequence[str]
 
 
@@ -211,7 +211,7 @@ class Job:
       log = _Log(known)
       command = self._on_vm(
         "run", f"--topology={kind.name}", f"--run={self._bucket.at(order.workdir)}",
-        f"--data_dir={order.data_dir}", *(f"--data={name}" for name in order.data), f"--sync_seconds={self._patience.sync:g}",
+        f"--data_dir={order.data_dir}", f"--prepare={order.prepare}", f"--sync_seconds={self._patience.sync:g}",
         f"--after={known}", "--numbered", trainer=order.trainer)
       self._resource.ssh(command, log.take, lambda: not self._is_lost(), self._patience.poll, dry=[f"{ENDED}0"])
       if log.code in (0, 2, 3):

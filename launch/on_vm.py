@@ -19,9 +19,11 @@ import sys
 import time
 from typing import IO
 
+from dlsuite import flags
+from dlsuite.errors import DlsuiteError
 from launch import data, sync, topology
 from launch.bucket import Bucket
-from launch.errors import FailedError, LaunchError
+from launch.errors import LaunchError
 from launch.shell import Shell
 
 ENDED = "launch: the trainer ended with code "
@@ -144,7 +146,7 @@ def supervise(options: argparse.Namespace) -> int:
   with held:
     try:
       code = _train(job, shell, options)
-    except (FailedError, LaunchError) as e:
+    except DlsuiteError as e:
       shell.note(str(e))
       code = e.exit_code
     job.leave(code)
@@ -187,12 +189,12 @@ def _save(job: Job, shell: Shell, options: argparse.Namespace) -> int:
 def _prepare(shell: Shell, options: argparse.Namespace, environment: dict[str, str]) -> int:
   """Prepares the data sets that nobody has prepared before; returns an exit code other than 0 if that fails."""
   folder = Bucket(shell, options.data_dir)
-  missing = [name for name in options.data if not folder.exists(data.marker(name))]
+  stages = flags.parse([*options.trainer, "--mode=describe"]).stages if options.prepare == "once" else {}
+  missing = [name for name in data.names(stages) if not folder.exists(data.marker(name))]
   if not missing:
     return 0
   shell.note(f"prepares {', '.join(missing)} in {options.data_dir}")
-  wanted = [item for item in options.trainer if not item.startswith("--mode")]
-  code = subprocess.call([sys.executable, "-m", "launch.data", *wanted], env=environment)
+  code = subprocess.call([sys.executable, "-m", "launch.data", *options.trainer], env=environment)
   for name in missing if code == 0 else ():
     folder.create(data.marker(name), "prepared\n")
   return code
@@ -226,7 +228,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
   parser.add_argument("--topology", default="")
   parser.add_argument("--run", default="", help="the run's folder in the bucket")
   parser.add_argument("--data_dir", default="", help="the folder of the data sets in the bucket")
-  parser.add_argument("--data", action="append", default=[], help="a data set to prepare there, if nobody has")
+  parser.add_argument("--prepare", choices=("once", "never"), default="once", help="what of data sets that are not there")
   parser.add_argument("--sync_seconds", type=float, default=120.0, help="how often the bucket is brought up to date")
   parser.add_argument("--after", type=int, default=0, help="how many lines of the log are known already")
   parser.add_argument("--numbered", action="store_true", help="put its number and a tab before each line of the log")

@@ -85,8 +85,7 @@ def launch(plan: Plan, shell: Shell) -> None:
       return
     resource = QueuedResource(shell, plan.name, plan.topology, options.zone, options.runtime_version, options.spot,
                               options.project)
-    names = data.names(plan.stages) if options.prepare == "once" else []
-    order = job.Order(commit, plan.workdir, options.data_dir, names, plan.trainer)
+    order = job.Order(commit, plan.workdir, options.data_dir, options.prepare, plan.trainer)
     patience = job.Patience(options.poll_seconds, options.sync_seconds, options.retry_seconds, options.retries,
                             options.restarts)
     job.Job(shell, resource, bucket, order, patience).run()

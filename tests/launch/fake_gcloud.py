@@ -162,7 +162,7 @@ def describe(name, kind):
               "tpu": {"nodeSpec": [{"node": {"acceleratorType": resource["type"]}}]}}
     if resource["state"] == "FAILED":
       answer["state"]["failedData"] = {"error": {"code": 8, "message": "There is no more capacity in the zone"}}
-    print(json.dumps(answer))
+    print(resource["state"] if "--format=value(state.state)" in sys.argv else json.dumps(answer))
 
 
 def kill_machines(name):

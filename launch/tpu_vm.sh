@@ -1,0 +1,178 @@
+#!/usr/bin/env bash
+# Trains on a Cloud TPU from here to the end and gives it back: the job of launch/tpu_vm.py with nothing but bash, git and gcloud.
+#
+#     launch/tpu_vm.sh --type=v5litepod-8 --topology=v5e-8 --runtime_version=v2-alpha-tpuv5-lite --zone=us-west4-a \
+#       --bucket=gs://my-bucket --workdir=runs/lenet5 [--spot] -- --config=experiments/vision/lenet5.py:mnist
+#
+# The same command goes on with a job that was stopped. Run it in the project's folder; the machines run the last commit. Exit
+# codes are those of dlsuite.main: 0 done, 2 bad input, 3 diverged, 75 stopped or no capacity, 1 any other failure.
+set -uo pipefail
+
+type='' topology='' runtime_version='' zone='' bucket='' workdir='' spot=() poll=30 retry=60 retries=20 restarts=3 sync=120
+while [ "$#" -gt 0 ] && [ "$1" != -- ]; do
+  case "$1" in
+    --type=* | --topology=* | --runtime_version=* | --zone=* | --bucket=gs://* | --workdir=*)
+      name="${1%%=*}"
+      printf -v "${name#--}" '%s' "${1#*=}" ;;
+    --poll_seconds=*) poll="${1#*=}" ;;
+    --retry_seconds=*) retry="${1#*=}" ;;
+    --sync_seconds=*) sync="${1#*=}" ;;
+    --retries=*) retries="${1#*=}" ;;
+    --restarts=*) restarts="${1#*=}" ;;
+    --spot) spot=(--spot) ;;
+    *)
+      echo "tpu_vm.sh: $1 is not understood; see the head of $0" >&2
+      exit 2 ;;
+  esac
+  shift
+done
+for needed in type topology runtime_version zone bucket workdir; do
+  if [ -z "${!needed}" ]; then
+    echo "tpu_vm.sh: --$needed is missing; see the head of $0" >&2
+    exit 2
+  fi
+done
+if [ "$#" -lt 2 ]; then
+  echo "tpu_vm.sh: the trainer's flags are missing: give them behind --, e.g. -- --config=experiments/vision/lenet5.py" >&2
+  exit 2
+fi
+shift
+
+say() { echo "launch: $*"; }
+die() {  # code, text
+  echo "launch: $2" >&2
+  exit "$1"
+}
+
+command -v gcloud > /dev/null || die 2 'gcloud is not on PATH: install the Google Cloud CLI, then run: gcloud auth login'
+account="$(gcloud auth list --filter=status:ACTIVE '--format=value(account)')"
+[ -n "$account" ] || die 2 'gcloud has no active account: run: gcloud auth login'
+commit="$(git rev-parse HEAD)" || die 2 'no git work tree here: run it in the folder of the project'
+tpu="dlsuite-$(printf '%s' "$workdir" | tr -cs 'a-z0-9' - | tail -c 40)"
+tpu="${tpu%-}"
+lock="$bucket/$workdir.lock"
+home="dlsuite-${commit:0:12}"
+log="$(mktemp)"
+locked=''
+
+tpus() { gcloud compute tpus "$@" "--zone=$zone"; }
+state() { tpus queued-resources describe "$tpu" '--format=value(state.state)' 2> /dev/null; }
+remote() {  # worker, command
+  tpus tpu-vm ssh "$tpu" "--worker=$1" --quiet '--ssh-flag=-o ServerAliveInterval=15' '--ssh-flag=-o ServerAliveCountMax=4' \
+    "--command=$2"
+}
+delete() {
+  say "gives $tpu back"
+  tpus queued-resources delete "$tpu" --force --quiet 2> /dev/null
+}
+quote() { printf '%q ' "$@"; }
+
+clear_up() {
+  code=$?
+  trap '' INT TERM HUP
+  if [ -n "$locked" ]; then
+    now="$(state)"
+    if [ "$code" -ge 128 ] && [ "$now" = ACTIVE ]; then
+      remote 0 "cd $home && .venv/bin/python -m launch.on_vm stop --name=$tpu"
+      code=75
+    fi
+    if [ -n "$now" ]; then delete; fi
+    gcloud storage rm "$lock" --quiet 2> /dev/null
+  fi
+  rm -f "$log"
+  exit "$code"
+}
+trap clear_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+owner="{\"owner\": \"$(id -un)\", \"host\": \"$(uname -n)\", \"process\": \"$$\", \"since\": \"$(date -u +%FT%TZ)\"}"
+if ! printf '%s' "$owner" | gcloud storage cp - "$lock" --if-generation-match=0 --quiet 2> "$log"; then
+  if ! grep -qi '412\|pre-\?condition' "$log"; then die 2 "--bucket=$bucket cannot be written: $(tail -n 1 "$log")"; fi
+  die 2 "$lock: the workdir is in use: $(gcloud storage cat "$lock"); if that job is no more: gcloud storage rm $lock"
+fi
+locked=1
+if gcloud storage ls "$bucket/$workdir/result.json" > /dev/null 2>&1; then
+  say "the run is complete: $bucket/$workdir"
+  exit 0
+fi
+if ! gcloud storage ls "$bucket/code/$commit.bundle" > /dev/null 2>&1; then
+  git bundle create -q "$log" HEAD || die 2 'the code cannot be packed'
+  gcloud storage cp "$log" "$bucket/code/$commit.bundle" --quiet || die 2 "--bucket=$bucket cannot be written"
+fi
+
+tries=0
+back_off() {  # why
+  tries=$((tries + 1))
+  if [ "$tries" -ge "$retries" ]; then die 75 "no $topology after $tries tries: $1; the same command tries again"; fi
+  say "try $tries of $retries failed, the next in $retry s: $1"
+  sleep "$retry"
+}
+
+get() {  # waits until the TPU is there
+  local now said='' why
+  while true; do
+    now="$(state)"
+    case "$now" in
+      ACTIVE) return ;;
+      '')
+        say "asks for $type"
+        if ! why="$(tpus queued-resources create "$tpu" "--node-id=$tpu" "--accelerator-type=$type" \
+          "--runtime-version=$runtime_version" "${spot[@]}" --quiet 2>&1)"; then
+          if ! grep -qi 'RESOURCE_EXHAUSTED\|quota\|capacity' <<< "$why"; then die 2 "$type was refused: $why"; fi
+          back_off "$why"
+        fi ;;
+      SUSPENDING | SUSPENDED) delete ;;
+      FAILED)
+        delete
+        back_off 'the request failed' ;;
+      *)
+        if [ "$now" != "$said" ]; then say "$tpu is $now"; fi
+        said="$now"
+        sleep "$poll" ;;
+    esac
+  done
+}
+
+lost() {
+  local now node
+  now="$(state)"
+  node="$(tpus tpu-vm describe "$tpu" '--format=value(state)' 2> /dev/null)"
+  [ "$now" != ACTIVE ] || [ "$node" = PREEMPTED ] || [ "$node" = TERMINATED ]
+}
+
+install="test -e $home/.git || { gcloud storage cp $bucket/code/$commit.bundle code.bundle --quiet && git clone --quiet \
+code.bundle $home; } && bash $home/launch/install.sh"
+run="cd $home && .venv/bin/python -m launch.on_vm run --name=$tpu --topology=$topology --run=$bucket/$workdir \
+--data_dir=$bucket/data --sync_seconds=$sync"
+broken=0
+while true; do
+  get
+  say "$tpu is ACTIVE; installs the code on every machine"
+  known=0
+  if remote all "$install"; then
+    say "trains; what follows is the trainer's"
+    while true; do
+      remote 0 "$run --after=$known -- $(quote "$@")" > >(tee "$log") 2>&1 &
+      wait "$!"  # in the background, because a signal must not have to wait for it
+      known=$((known + $(grep -vc '^launch: the trainer ended' "$log")))
+      ended="$(sed -n 's/^launch: the trainer ended with code //p' "$log" | tail -n 1)"
+      case "$ended" in
+        0 | 2 | 3) exit "$ended" ;;
+        *) ;;
+      esac
+      if lost; then break; fi
+      if [ -n "$ended" ]; then broken=$((broken + 1)); fi
+      if [ "$broken" -gt "$restarts" ]; then die 1 "the trainer broke $broken times, last with code $ended"; fi
+      say "the TPU is still there; looks on again"
+      sleep "$poll"
+    done
+  elif ! lost; then
+    broken=$((broken + 1))
+    if [ "$broken" -gt "$restarts" ]; then die 1 'the code cannot be installed'; fi
+    sleep "$poll"
+    continue
+  fi
+  say "$tpu was taken away; it is asked for again"
+  delete
+done

@@ -1,0 +1,72 @@
+"""The commands as the Google Cloud SDK itself knows them, and what its messages mean."""
+
+import importlib.util
+import pathlib
+import shlex
+import shutil
+
+import pytest
+
+from launch import tpu_vm
+from launch.gcloud import is_quota, reason
+from launch.shell import Answer
+from tests.launch.conftest import JOB
+
+
+def known_commands():
+  """Returns the SDK's own table of commands and flags, or skips the test."""
+  program = shutil.which("gcloud", path="/usr/bin:/usr/local/bin:/snap/bin")
+  table = pathlib.Path(program).resolve().parent.parent / "data/cli/gcloud_completions.py" if program else None
+  if table is None or not table.exists():
+    pytest.skip("the Google Cloud SDK is not installed")
+  spec = importlib.util.spec_from_file_location("gcloud_completions", table)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module.STATIC_COMPLETION_CLI_TREE
+
+
+def assert_known(tree, command):
+  """Walks down a command's words, then looks for each of its flags."""
+  node, everywhere = tree, set(tree["flags"])
+  for word in command[1:]:
+    if word.startswith("-") or word not in node["commands"]:
+      break
+    node = node["commands"][word]
+  assert not node.get("commands"), command
+  for flag in (item.partition("=")[0] for item in command if item.startswith("--")):
+    assert flag in node["flags"] or flag in everywhere, (command, flag)
+
+
+def test_the_sdk_knows_every_command_and_flag_of_a_job(cloud, capsys):
+  tree = known_commands()
+  assert tpu_vm.main([*JOB, "--spot", "--project=mine", "--dry_run"]) == 0
+  lines = [line.partition("| ")[2] if line.startswith("printf") else line for line in capsys.readouterr().out.splitlines()]
+  commands = [shlex.split(line) for line in lines if line.startswith("gcloud")]
+  assert len(commands) == 13
+  for command in commands:
+    assert_known(tree, command)
+
+
+def test_the_sdk_knows_every_command_and_flag_that_the_played_one_takes(cloud):
+  from tests.launch import fake_gcloud
+
+  tree = known_commands()
+  for group, flags in fake_gcloud.FLAGS.items():
+    assert_known(tree, ["gcloud", *group.split(), *(f"--{flag}" for flag in flags)])
+
+
+@pytest.mark.parametrize(("message", "expected"), [
+  ("RESOURCE_EXHAUSTED: Quota limit 'TPUS_PER_TPU_FAMILY' has been exceeded", True),
+  ("There is no more capacity in the zone \"us-west4-a\"", True),
+  ("ERROR: You have reached the quota of 0 TPUs", True),
+  ("PERMISSION_DENIED: Permission 'tpu.queuedResources.create' denied", False),
+  ("INVALID_ARGUMENT: accelerator type not found", False),
+])
+def test_want_of_quota_and_capacity_is_told_from_what_waiting_does_not_mend(message, expected):
+  assert is_quota(message) == expected
+
+
+def test_the_reason_is_gclouds_own_in_one_line():
+  error = "WARNING: hm\nERROR: (gcloud.compute.tpus.queued-resources.create) INVALID_ARGUMENT:\n  no such zone"
+  assert reason(Answer(1, "", error)) == "INVALID_ARGUMENT: no such zone"
+  assert reason(Answer(9)) == "exit status 9"

@@ -1,0 +1,34 @@
+"""The exact packages of a TPU machine satisfy what the project asks for."""
+
+import configparser
+import re
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.conftest import ROOT
+
+
+def pins():
+  lines = (ROOT / "launch/requirements-tpu.txt").read_text().splitlines()
+  found = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+  return {canonicalize_name(name): version for name, version in found.items()}
+
+
+def asked():
+  setup = configparser.ConfigParser()
+  setup.read(ROOT / "setup.cfg")
+  lines = setup["options"]["install_requires"] + setup["options.extras_require"]["tpu"]
+  return [Requirement(re.sub(r"\s+#.*", "", line)) for line in lines.splitlines() if line.strip()]
+
+
+def test_every_package_that_the_project_asks_for_is_there_in_a_version_that_it_takes():
+  for requirement in asked():
+    name = canonicalize_name(requirement.name)
+    version = pins()["tensorflow-tpu" if name == "tensorflow" else name]
+    assert version in requirement.specifier, requirement
+
+
+def test_plain_tensorflow_is_not_there_to_overwrite_that_for_tpus():
+  assert "tensorflow" not in pins()
+  assert "libtpu" in pins()
