@@ -13,6 +13,11 @@ _DENIED = re.compile(r"\b40[13]\b|denied|does not have", re.IGNORECASE)
 _HELD = re.compile(r"\b412\b|pre-?condition", re.IGNORECASE)
 
 
+def is_absent(answer: Answer) -> bool:
+  """Whether a command failed because there is no such object or bucket."""
+  return bool(_ABSENT.search(answer.error))
+
+
 def check_name(bucket: str) -> str:
   """Returns `gs://name[/folder]` without a slash at its end.
 
@@ -47,7 +52,7 @@ class Bucket:
       LaunchError: if the bucket cannot be read.
     """
     answer = self._shell.run(["gcloud", "storage", "ls", self.at(path)], dry=Answer(0 if dry else 1, "", "404"))
-    if answer.code and not _ABSENT.search(answer.error):
+    if answer.code and not is_absent(answer):
       raise self._error("read", answer)
     return answer.code == 0
 
@@ -58,7 +63,7 @@ class Bucket:
       LaunchError: if the bucket cannot be read.
     """
     answer = self._shell.run(["gcloud", "storage", "cat", self.at(path)], dry=Answer(1, "", "404"))
-    if answer.code and not _ABSENT.search(answer.error):
+    if answer.code and not is_absent(answer):
       raise self._error("read", answer)
     return answer.out if answer.code == 0 else None
 
@@ -105,7 +110,7 @@ class Bucket:
     if _DENIED.search(answer.error):
       return LaunchError(f"--bucket={self.url} cannot be {done}: {reason(answer)}; the account needs the role Storage Object "
                          "User on it")
-    if _ABSENT.search(answer.error):
+    if is_absent(answer):
       return LaunchError(f"--bucket={self.url}: there is no bucket {bucket}; make it with: gcloud storage buckets create "
                          f"{bucket} --location=REGION")
     return LaunchError(f"--bucket={self.url} cannot be {done}: {reason(answer)}")

@@ -11,6 +11,7 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
+from launch.bucket import is_absent
 from launch.errors import FailedError
 from launch.gcloud import reason
 from launch.shell import Shell
@@ -88,13 +89,20 @@ def push(shell: Shell, workdir: pathlib.Path, copy: pathlib.Path, url: str) -> s
 def pull(shell: Shell, url: str, workdir: pathlib.Path) -> bool:
   """Copies a run's folder from the bucket, and returns whether there was one.
 
+  The folder appears whole or not at all: of a run that seems to be absent, or of half a run, the next `push` would remove in the
+  bucket what is not here.
+
   Raises:
-    FailedError: if it is there and cannot be copied.
+    FailedError: if it cannot be copied, or cannot be seen to be absent.
   """
-  if shell.run(["gcloud", "storage", "ls", url + "/"]).code:
+  there = shell.run(["gcloud", "storage", "ls", url + "/"])
+  if there.code and is_absent(there):
     return False
-  workdir.mkdir(parents=True, exist_ok=True)
-  answer = shell.run(["gcloud", "storage", "rsync", "--recursive", "--quiet", url, str(workdir)])
+  fetched = workdir.with_name(f"{workdir.name}.fetched")
+  shutil.rmtree(fetched, ignore_errors=True)
+  fetched.mkdir(parents=True)
+  answer = there if there.code else shell.run(["gcloud", "storage", "rsync", "--recursive", "--quiet", url, str(fetched)])
   if answer.code:
     raise FailedError(f"{url} cannot be copied: {reason(answer)}")
+  os.replace(fetched, workdir)
   return True

@@ -42,7 +42,7 @@ def test_the_sdk_knows_every_command_and_flag_of_a_job(cloud, capsys):
   assert tpu_vm.main([*JOB, "--spot", "--project=mine", "--dry_run"]) == 0
   lines = [line.partition("| ")[2] if line.startswith("printf") else line for line in capsys.readouterr().out.splitlines()]
   commands = [shlex.split(line) for line in lines if line.startswith("gcloud")]
-  assert len(commands) == 13
+  assert len(commands) == 14
   for command in commands:
     assert_known(tree, command)
 

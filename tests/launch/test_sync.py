@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 
 import pytest
@@ -64,11 +65,11 @@ def test_a_checkpoint_that_is_removed_meanwhile_makes_it_look_again(tmp_path, mo
 
 def test_checkpoints_that_never_stand_still_are_said(tmp_path, monkeypatch):
   put(tmp_path / "run", *RUN)
-  count = iter(range(100, 999))
-  real = os.link
+  real, checkpoints = os.link, tmp_path / "run/checkpoints"
 
   def link(source, target):
-    put(tmp_path / "run", f"checkpoints/state_{next(count):09d}.npz")
+    newest = sorted(checkpoints.glob("state_*"))[-1]
+    newest.rename(newest.with_name(f"state_{int(newest.stem[6:]) + 1:09d}.npz"))
     return real(source, target)
 
   monkeypatch.setattr(os, "link", link)
@@ -82,9 +83,7 @@ class Stopping(Shell):
   def __init__(self, bucket, last):
     self._bucket, self._left = bucket, last
 
-  def run(self, command, text=None, dry=Answer()):
-    import re
-
+  def run(self, command, text=None, dry=None):
     excluded = [item.partition("=")[2] for item in command if item.startswith("--exclude=")]
     source = pathlib.Path(command[-2])
     for name in names(source):
@@ -107,7 +106,8 @@ def test_killed_between_any_two_files_the_bucket_holds_no_state_without_its_metr
   assert sync.push(Stopping(bucket, 99), run, tmp_path / "copy", "gs://b/run") == ""
   assert names(bucket) == sorted(RUN)
   (run / "checkpoints/state_000000004.npz").unlink()
-  put(run, "metrics.jsonl", "checkpoints/state_000000008.npz", "checkpoints/selected_000000008.npz", "result.json", text="newer")
+  put(run, "metrics.jsonl", "checkpoints/state_000000008.npz", "checkpoints/selected_000000008.npz", "result.json",
+      text="newer")
   fault = sync.push(Stopping(bucket, last), run, tmp_path / "copy", "gs://b/run")
   assert (fault == "") == (last >= 4)
   found = names(bucket)
@@ -119,10 +119,32 @@ def test_killed_between_any_two_files_the_bucket_holds_no_state_without_its_metr
     assert "result.json" not in found
 
 
-def test_a_run_that_is_not_in_the_bucket_is_none(tmp_path):
-  class Nothing(Shell):
-    def run(self, command, text=None, dry=Answer()):
-      return Answer(1, "", "matched no objects")
+class Answering(Shell):
+  """Gives the same answer to each verb of `gcloud storage`, and writes a file of a run that it shall copy."""
 
-  assert not sync.pull(Nothing(), "gs://b/run", tmp_path / "run")
+  def __init__(self, **answers):
+    self._answers = answers
+
+  def run(self, command, text=None, dry=None):
+    if command[2] == "rsync":
+      put(pathlib.Path(command[-1]), "config.json")
+    return self._answers[command[2]]
+
+
+def test_a_run_that_is_not_in_the_bucket_is_none(tmp_path):
+  assert not sync.pull(Answering(ls=Answer(1, "", "matched no objects")), "gs://b/run", tmp_path / "run")
   assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("answers", [{"ls": Answer(1, "", "ERROR: 503 Backend Error")},
+                                     {"ls": Answer(), "rsync": Answer(1, "", "ERROR: 503 Backend Error")}])
+def test_a_run_that_cannot_be_fetched_whole_is_not_taken_for_none_or_for_what_came_of_it(tmp_path, answers):
+  """Else the bucket's run would be replaced by the new one."""
+  with pytest.raises(FailedError, match="503 Backend Error"):
+    sync.pull(Answering(**answers), "gs://b/run", tmp_path / "run")
+  assert not (tmp_path / "run").exists()
+
+
+def test_a_run_in_the_bucket_is_fetched(tmp_path):
+  assert sync.pull(Answering(ls=Answer(), rsync=Answer()), "gs://b/run", tmp_path / "run")
+  assert names(tmp_path / "run") == ["config.json"]
