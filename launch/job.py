@@ -23,14 +23,12 @@ class Patience:
 
   Attributes:
     poll: seconds between looks at the TPU.
-    sync: seconds between copies of the run to the bucket.
     retry: seconds until the second try where there is no quota; twice as long until each further one.
     retries: how many tries without quota or capacity there are.
     restarts: how often a trainer that broke, without the TPU being lost, is started again before the job fails.
   """
 
   poll: float = 30.0
-  sync: float = 120.0
   retry: float = 60.0
   retries: int = 20
   restarts: int = 3
@@ -211,7 +209,7 @@ class Job:
       log = _Log(known)
       command = self._on_vm(
         "run", f"--topology={kind.name}", f"--run={self._bucket.at(order.workdir)}",
-        f"--data_dir={order.data_dir}", f"--prepare={order.prepare}", f"--sync_seconds={self._patience.sync:g}",
+        f"--data_dir={order.data_dir}", f"--prepare={order.prepare}",
         f"--after={known}", "--numbered", trainer=order.trainer)
       self._resource.ssh(command, log.take, lambda: not self._is_lost(), self._patience.poll, dry=[f"{ENDED}0"])
       if log.code in (0, 2, 3):

@@ -4,8 +4,8 @@
     python -m launch.on_vm stop --name=N
 
 `run` starts the training unless it goes on already, or has ended while nobody looked on, then prints its log until it ends: a
-broken connection stops nothing, the same command looks on again. The training belongs to a process of its own that fetches the
-run from the bucket, prepares the data, keeps the bucket up to date, and leaves the trainer's exit code.
+broken connection stops nothing, the same command looks on again. The training belongs to a process of its own that prepares the
+data and leaves the trainer's exit code; the run itself lies in the bucket.
 """
 
 import argparse
@@ -21,13 +21,13 @@ from typing import IO
 
 from dlsuite import flags
 from dlsuite.errors import DlsuiteError
-from launch import data, sync, topology
+from launch import data, topology
 from launch.bucket import Bucket
 from launch.errors import LaunchError
 from launch.shell import Shell
 
 ENDED = "launch: the trainer ended with code "
-LOST, NOT_SAVED = 70, 74  # EX_SOFTWARE, EX_IOERR of sysexits.h
+LOST = 70  # EX_SOFTWARE of sysexits.h: whoever looked after the training is gone
 _GRACE = 10.0  # seconds until a supervisor that was started must be seen
 
 
@@ -36,7 +36,6 @@ class Job:
 
   def __init__(self, name: str) -> None:
     self.folder = pathlib.Path.home() / "dlsuite-job" / name
-    self.workdir, self.copy = self.folder / "run", self.folder / "copy"
     self.reported = self.folder / "reported"  # that somebody has been told the exit code
     self.log, self._code, self._pid = self.folder / "log.txt", self.folder / "exit_code", self.folder / "pid"
 
@@ -137,7 +136,7 @@ def _follow(job: Job, after: int, numbered: bool) -> int:
 
 
 def supervise(options: argparse.Namespace) -> int:
-  """Trains to the end, keeps the bucket up to date, and leaves the exit code."""
+  """Trains to the end and leaves the exit code."""
   job, shell = Job(options.name), Shell()
   try:
     held = job.hold()
@@ -155,35 +154,26 @@ def supervise(options: argparse.Namespace) -> int:
 
 def _train(job: Job, shell: Shell, options: argparse.Namespace) -> int:
   environment = os.environ | {"TFDS_DATA_DIR": options.data_dir, "PYTHONUNBUFFERED": "1"}
-  if not job.workdir.exists() and sync.pull(shell, options.run, job.workdir):
-    shell.note(f"goes on with {options.run}")
   if code := _prepare(shell, options, environment):
     return code
+  _remove_locks(shell, options.run)
   parsed = topology.parse(options.topology)
   environment |= topology.environment(parsed, options.name, _libtpu_path(parsed))
-  trainer = subprocess.Popen([sys.executable, "-m", "dlsuite.main", *options.trainer, f"--workdir={job.workdir}"],
+  trainer = subprocess.Popen([sys.executable, "-m", "dlsuite.main", *options.trainer, f"--workdir={options.run}"],
                              env=environment, stdin=subprocess.DEVNULL)
   for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda *_: trainer.send_signal(signal.SIGTERM))
-  while True:
-    try:
-      code = trainer.wait(options.sync_seconds)
-      break
-    except subprocess.TimeoutExpired:
-      if fault := sync.push(shell, job.workdir, job.copy, options.run):
-        shell.note(f"the run could not be copied to {options.run}, will be tried again: {fault}")
-  return _save(job, shell, options) or (code if code >= 0 else 128 - code)
+  code = trainer.wait()
+  return code if code >= 0 else 128 - code
 
 
-def _save(job: Job, shell: Shell, options: argparse.Namespace) -> int:
-  """Copies the ended run to the bucket; what is not there is lost with this machine."""
-  for attempt in range(5):
-    fault = sync.push(shell, job.workdir, job.copy, options.run)
-    if not fault:
-      return 0
-    shell.note(f"the run could not be copied to {options.run}: {fault}")
-    time.sleep(min(options.sync_seconds, 2**attempt))
-  return NOT_SAVED
+def _remove_locks(shell: Shell, run: str) -> None:
+  """Removes what a trainer left in the run whose machine was taken away; minutes later its lock would lapse by itself.
+
+  No other trainer can be at work: the launcher holds the workdir, and of one machine this process is the only one.
+  """
+  for lock in (f"{run}/.lock", f"{run}/*/.lock"):  # of a run, and of the stages of a chain
+    shell.run(["gcloud", "storage", "rm", lock, "--quiet"])
 
 
 def _prepare(shell: Shell, options: argparse.Namespace, environment: dict[str, str]) -> int:
@@ -210,7 +200,7 @@ def _libtpu_path(parsed: topology.Topology) -> str:
 
 
 def stop(options: argparse.Namespace) -> int:
-  """Asks the training to save its state and end, and waits until the bucket has it."""
+  """Asks the training to save its state and end, and waits for that."""
   job = Job(options.name)
   deadline = time.monotonic() + options.seconds
   job.terminate()
@@ -229,7 +219,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
   parser.add_argument("--run", default="", help="the run's folder in the bucket")
   parser.add_argument("--data_dir", default="", help="the folder of the data sets in the bucket")
   parser.add_argument("--prepare", choices=("once", "never"), default="once", help="what of data sets that are not there")
-  parser.add_argument("--sync_seconds", type=float, default=120.0, help="how often the bucket is brought up to date")
   parser.add_argument("--after", type=int, default=0, help="how many lines of the log are known already")
   parser.add_argument("--numbered", action="store_true", help="put its number and a tab before each line of the log")
   parser.add_argument("--seconds", type=float, default=300.0, help="how long stop waits")

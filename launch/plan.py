@@ -46,7 +46,6 @@ def _parser() -> _Parser:
   parser.add_argument("--break_lock", action="store_true", help="take the workdir from a job that is no more")
   parser.add_argument("--dry_run", action="store_true", help="print every command of a job without hitches, run none")
   parser.add_argument("--poll_seconds", type=float, default=patience.poll, help="between looks at the TPU")
-  parser.add_argument("--sync_seconds", type=float, default=patience.sync, help="between copies of the run to the bucket")
   parser.add_argument("--retry_seconds", type=float, default=patience.retry, help="until the second try without quota")
   parser.add_argument("--retries", type=int, default=patience.retries, help="tries without quota or capacity")
   parser.add_argument("--restarts", type=int, default=patience.restarts, help="of a trainer that broke while the TPU is there")
@@ -104,7 +103,7 @@ def parse(argv: Sequence[str]) -> Plan:
       raise LaunchError(f"--{name} is missing: give one, e.g. --{name}={example}")
   if options.prepare not in ("once", "never"):
     raise LaunchError(one_of("--prepare", options.prepare, ("once", "never")))
-  for name in ("poll_seconds", "sync_seconds", "retry_seconds", "retries"):
+  for name in ("poll_seconds", "retry_seconds", "retries"):
     if not getattr(options, name) > 0:
       raise LaunchError(f"--{name}={getattr(options, name):g} must be more than 0")
   found = topology.parse(options.topology)

@@ -86,8 +86,7 @@ def launch(plan: Plan, shell: Shell) -> None:
     resource = QueuedResource(shell, plan.name, plan.topology, options.zone, options.runtime_version, options.spot,
                               options.project)
     order = job.Order(commit, plan.workdir, options.data_dir, options.prepare, plan.trainer)
-    patience = job.Patience(options.poll_seconds, options.sync_seconds, options.retry_seconds, options.retries,
-                            options.restarts)
+    patience = job.Patience(options.poll_seconds, options.retry_seconds, options.retries, options.restarts)
     job.Job(shell, resource, bucket, order, patience).run()
   shell.note(f"done; fetch the run with: gcloud storage cp --recursive {bucket.at(plan.workdir)} .")
 

@@ -8,7 +8,7 @@
 # codes are those of dlsuite.main: 0 done, 2 bad input, 3 diverged, 75 stopped or no capacity, 1 any other failure.
 set -uo pipefail
 
-type='' topology='' runtime_version='' zone='' bucket='' workdir='' spot=() poll=30 retry=60 retries=20 restarts=3 sync=120
+type='' topology='' runtime_version='' zone='' bucket='' workdir='' spot=() poll=30 retry=60 retries=20 restarts=3
 while [ "$#" -gt 0 ] && [ "$1" != -- ]; do
   case "$1" in
     --type=* | --topology=* | --runtime_version=* | --zone=* | --bucket=gs://* | --workdir=*)
@@ -16,7 +16,6 @@ while [ "$#" -gt 0 ] && [ "$1" != -- ]; do
       printf -v "${name#--}" '%s' "${1#*=}" ;;
     --poll_seconds=*) poll="${1#*=}" ;;
     --retry_seconds=*) retry="${1#*=}" ;;
-    --sync_seconds=*) sync="${1#*=}" ;;
     --retries=*) retries="${1#*=}" ;;
     --restarts=*) restarts="${1#*=}" ;;
     --spot) spot=(--spot) ;;
@@ -144,7 +143,7 @@ lost() {
 install="test -e $home/.git || { gcloud storage cp $bucket/code/$commit.bundle code.bundle --quiet && git clone --quiet \
 code.bundle $home; } && bash $home/launch/install.sh"
 run="cd $home && .venv/bin/python -m launch.on_vm run --name=$tpu --topology=$topology --run=$bucket/$workdir \
---data_dir=$bucket/data --sync_seconds=$sync"
+--data_dir=$bucket/data"
 broken=0
 while true; do
   get

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-FAST = ("--poll_seconds=0.3", "--sync_seconds=0.2", "--retry_seconds=0.01")
+FAST = ("--poll_seconds=0.3", "--retry_seconds=0.01")
 JOB = ("--config=experiments/vision/lenet5.py:smoke", "--topology=v5e-8", "--zone=us-west4-a", "--bucket=gs://mine",
        "--workdir=runs/lenet5", *FAST)
 

@@ -30,7 +30,6 @@ FLAGS = {  # what each command may be given; the SDK's own table is compared wit
   "storage cat": set(),
   "storage cp": {"if-generation-match", "quiet", "recursive"},
   "storage rm": {"if-generation-match", "quiet", "recursive"},
-  "storage rsync": {"recursive", "exclude", "delete-unmatched-destination-objects", "quiet"},
   "storage objects describe": {"format"},
   "compute tpus queued-resources create": {"node-id", "zone", "project", "accelerator-type", "runtime-version", "spot",
                                            "quiet"},
@@ -88,7 +87,7 @@ def generation(path):
 
 def storage(verb, names, flags):
   url = next(name for name in names if name.startswith("gs://"))
-  check("rsync" if verb == "rsync" else verb, url)
+  check(verb, url)
   path = local(url)
   if verb in ("cp", "rm") and flags.get("if-generation-match", [generation(path)])[0] != generation(path):
     fail(f"(gcloud.storage.{verb}) HTTPError 412: At least one of the pre-conditions you specified did not hold.")
@@ -99,7 +98,7 @@ def storage(verb, names, flags):
       path.write_bytes(sys.stdin.buffer.read() if source == "-" else pathlib.Path(source).read_bytes())
     else:
       shutil.copyfile(path, target)
-  elif not path.exists() and verb != "rsync":
+  elif not path.exists():
     fail(f"(gcloud.storage.{verb}) One or more URLs matched no objects." if verb == "ls" else f"{url} not found: 404.")
   elif verb == "cat":
     print(path.read_text())
@@ -107,24 +106,6 @@ def storage(verb, names, flags):
     print(generation(path))
   elif verb == "rm":
     path.unlink()
-  elif verb == "rsync":
-    rsync(*(local(name) if name.startswith("gs://") else pathlib.Path(name) for name in names), flags)
-
-
-def rsync(source, target, flags):
-  assert "recursive" in flags
-  if not source.is_dir():
-    fail(f"(gcloud.storage.rsync) {source} does not exist")
-  excluded = re.compile(flags.get("exclude", ["(?!)"])[0])
-  names = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
-  for name in sorted(name for name in names if not excluded.match(name)):
-    (target / name).parent.mkdir(parents=True, exist_ok=True)
-    part = target.parent / f".{os.getpid()}.part"
-    shutil.copy2(source / name, part)
-    os.replace(part, target / name)
-  if "delete-unmatched-destination-objects" in flags:
-    for path in [path for path in target.rglob("*") if path.is_file() and path.relative_to(target).as_posix() not in names]:
-      path.unlink()
 
 
 # --- TPUs
@@ -193,18 +174,21 @@ def install(home, command):
   for path in (ROOT / "dlsuite").iterdir():
     if path.name != "main.py":
       (package / path.name).symlink_to(path)
+  bucket = f"{CLOUD}/bucket/"
   trainer = scenario("trainer", [sys.executable, str(ROOT / "dlsuite/main.py")])
+  # TensorFlow itself reads and writes gs://, past any gcloud: here the trainer is given the folder that plays the bucket.
   (package / "main.py").write_text("import os, pathlib, sys\n"
                                    f"pathlib.Path({str(home / 'environment.txt')!r}).write_text(repr(dict(os.environ)))\n"
-                                   f"os.execv({trainer[0]!r}, {trainer!r} + sys.argv[1:])\n")
+                                   f"words = [word.replace('gs://', {bucket!r}) for word in sys.argv[1:]]\n"
+                                   f"os.execv({trainer[0]!r}, {trainer!r} + words)\n")
+  (folder / "sitecustomize.py").write_text(
+    f"import os\nif folder := os.environ.get('TFDS_DATA_DIR'):\n  os.environ['TFDS_DATA_DIR'] = folder.replace('gs://', {bucket!r})\n")
   (folder / ".git").mkdir()
   (folder / "libtpu").mkdir()
   (folder / "libtpu/__init__.py").write_text("")
   python = folder / ".venv/bin/python"
   python.parent.mkdir(parents=True)
-  python.write_text('#!/bin/sh\n'  # TensorFlow itself reads gs://, past any gcloud
-                    f'export TFDS_DATA_DIR="{CLOUD}/bucket/${{TFDS_DATA_DIR#gs://}}"\n'
-                    f'exec {sys.executable} "$@"\n')
+  python.write_text(f'#!/bin/sh\nexport PYTHONPATH="{folder}"\nexec {sys.executable} "$@"\n')
   python.chmod(0o755)
 
 

@@ -31,8 +31,6 @@ def test_a_run_whose_tpu_is_taken_away_twice_ends_in_the_bits_of_one_that_was_le
     assert code == 0, said
     assert said.out.count("was taken away") == len(preempt)
     found.append(cloud.bucket / "runs" / name)
-    for path in cloud.bucket.glob("runs/alone/checkpoints/state_*.npz") if name == "taken" else ():
-      assert path.exists()
     if name == "alone":
       assert cloud.prepared.exists()  # the data were prepared once, by the first job
       (cloud.bucket / "runs/alone").rename(cloud.folder / "alone")
@@ -43,5 +41,6 @@ def test_a_run_whose_tpu_is_taken_away_twice_ends_in_the_bits_of_one_that_was_le
     np.testing.assert_array_equal(taken[name], values, err_msg=name)
   results = [json.loads((run / "result.json").read_text()) for run in found]
   assert results[0]["test"] == results[1]["test"]
-  rows = [[row for row in map(json.loads, (run / "metrics.jsonl").read_text().splitlines())] for run in found]
-  assert [row["step"] for row in rows[0] if row["split"] == "valid"] == [row["step"] for row in rows[1] if row["split"] == "valid"]
+  rows = [list(map(json.loads, (run / "metrics.jsonl").read_text().splitlines())) for run in found]
+  steps = [[row["step"] for row in run if row["split"] == "valid"] for run in rows]
+  assert steps == [[100, 200, 300, 400]] * 2

@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 
 JOB = ("--type=v5litepod-8", "--topology=v5e-8", "--runtime_version=v2-alpha-tpuv5-lite", "--zone=us-west4-a",
        "--bucket=gs://mine",
-       "--workdir=runs/lenet5", "--poll_seconds=0.3", "--sync_seconds=0.2", "--retry_seconds=0.01", "--spot")
+       "--workdir=runs/lenet5", "--poll_seconds=0.3", "--retry_seconds=0.01", "--spot")
 TRAINER = ("--", "--config=experiments/vision/lenet5.py:smoke")
 
 
