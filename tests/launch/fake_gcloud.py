@@ -182,7 +182,8 @@ def install(home, command):
                                    f"words = [word.replace('gs://', {bucket!r}) for word in sys.argv[1:]]\n"
                                    f"os.execv({trainer[0]!r}, {trainer!r} + words)\n")
   (folder / "sitecustomize.py").write_text(
-    f"import os\nif folder := os.environ.get('TFDS_DATA_DIR'):\n  os.environ['TFDS_DATA_DIR'] = folder.replace('gs://', {bucket!r})\n")
+    "import os\nfor name in {'TFDS_DATA_DIR'} & os.environ.keys():\n"
+    f"  os.environ[name] = os.environ[name].replace('gs://', {bucket!r})\n")
   (folder / ".git").mkdir()
   (folder / "libtpu").mkdir()
   (folder / "libtpu/__init__.py").write_text("")
