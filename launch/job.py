@@ -131,8 +131,20 @@ class Job:
           self._back_off(why or "the request failed")
       else:
         self._shell.sleep(self._patience.poll)
-      state, why = self._resource.state()
+      state, why = self._look()
     self._shell.note(f"{self._resource.name} is ACTIVE")
+
+  def _look(self) -> tuple[str, str]:
+    """Returns the TPU's state; where that cannot be seen, as without a network, it is tried again for a while."""
+    for attempt in range(self._patience.retries):
+      try:
+        return self._resource.state()
+      except LaunchError as e:
+        if attempt + 1 == self._patience.retries:
+          raise
+        self._shell.note(f"{e}; tried again")
+        self._shell.sleep(self._patience.poll)
+    raise AssertionError("there is at least one try")
 
   def _create(self) -> None:
     kind = self._resource.topology
@@ -155,8 +167,12 @@ class Job:
     self._shell.sleep(seconds)
 
   def _is_lost(self) -> bool:
-    """Whether the TPU has been taken away."""
-    state, _ = self._resource.state()
+    """Whether the TPU has been taken away, as far as can be seen."""
+    try:
+      state, _ = self._resource.state()
+    except LaunchError as e:
+      self._shell.note(str(e))
+      return False
     return state in ("", "DELETING", *GONE) or self._resource.node_is_lost()
 
   def _install(self) -> None:
@@ -200,7 +216,7 @@ class Job:
       Lost: if the TPU goes away meanwhile.
       DlsuiteError: if the trainer's exit code says so.
     """
-    order, known, broken = self._order, 0, 0
+    order, known, broken, silent = self._order, 0, 0, 0
     kind = self._resource.topology
     variables = environment(kind, self._resource.name, ".../site-packages/libtpu/libtpu.so")
     self._shell.note("set there before TensorFlow is imported: " + " ".join(f"{k}={v}" for k, v in variables.items()))
@@ -217,10 +233,11 @@ class Job:
         return _judge(log)
       if self._is_lost():
         raise Lost
-      broken = broken + 1 if log.known == known or log.code is not None else 0
+      broken += log.code is not None
+      silent = silent + 1 if log.code is None and log.known == known else 0
       known = log.known
-      if broken > self._patience.restarts:
-        raise FailedError(f"the trainer broke {broken} times, last with code {log.code}: "
+      if broken > self._patience.restarts or silent >= self._patience.retries:
+        raise FailedError(f"the trainer broke {broken} times, the connection {silent} times, last code {log.code}: "
                           f"{(log.noise if log.code is None else log.last)[:300]}")
       self._shell.note(f"the trainer ended with code {log.code}; it is started again" if log.code is not None
                        else f"the connection broke ({log.noise[:120]}); the TPU is still there, looks on again")

@@ -7,7 +7,7 @@ place take links to the work tree and a `python` that is this one, with the scen
 Scenario: account, denied (a verb of the bucket), no_bucket, waits (describes until ACTIVE), quota (refusals of create), refuse
 (create's error), failed (requests that end as FAILED), preempt (a list of numbers of saved steps after which the TPU is taken
 away), breaks (the same for connections that break while the TPU stays), trainer (a command in place of dlsuite.main), install
-(its exit code), keep (the machines' folders outlive them).
+(its exit code), outage (the first look that fails, and the first that does not), keep (the machines' folders outlive them).
 """
 
 import contextlib
@@ -133,6 +133,9 @@ def describe(name, kind):
       print("READY" if resource["state"] == "ACTIVE" else "PREEMPTED")
       return
     resource["looks"] += 1
+    first, last = scenario("outage", (0, 0))
+    if first <= resource["looks"] < last:
+      fail("(gcloud.compute.tpus.queued-resources.describe) There was a problem: network is unreachable")
     waits = scenario("waits", 0)
     if resource["state"] in ("WAITING_FOR_RESOURCES", "PROVISIONING"):
       waiting = ["WAITING_FOR_RESOURCES"] * (waits - 1) + ["PROVISIONING"] * (waits > 0)

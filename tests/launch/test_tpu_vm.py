@@ -98,7 +98,7 @@ def test_a_trainer_that_breaks_is_started_again_a_few_times(cloud, capsys):
   cloud.play(trainer=(2, 9))
   assert tpu_vm.main([*JOB, "--restarts=2"]) == 1
   assert cloud.count("launch.on_vm run") == 3
-  assert "the trainer broke 3 times, last with code 9: dlsuite: this is why" in capsys.readouterr().err
+  assert "the trainer broke 3 times, the connection 0 times, last code 9: dlsuite: this is why" in capsys.readouterr().err
   assert cloud.resources == {}
 
 
@@ -107,6 +107,15 @@ def test_an_installation_that_fails_gives_the_tpu_back(cloud, capsys):
   assert tpu_vm.main([*JOB, "--restarts=1"]) == 1
   assert "the code cannot be installed (code 7)" in capsys.readouterr().err
   assert cloud.resources == {}
+
+
+def test_looks_that_fail_while_there_is_no_network_end_nothing(cloud, capsys):
+  cloud.play(trainer=(20, 0), outage=[3, 9], breaks=[5])
+  assert tpu_vm.main(JOB) == 0
+  said = capsys.readouterr().out
+  assert "network is unreachable" in said
+  assert steps(said) == [f"step {i}" for i in range(1, 21)]
+  assert cloud.count("queued-resources create") == 1
 
 
 def test_a_run_that_is_complete_asks_for_no_tpu(cloud, capsys):
