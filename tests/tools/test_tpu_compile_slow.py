@@ -93,37 +93,42 @@ def test_the_largest_batch_fits_and_the_next_does_not(tmp_path):
   assert beyond.out_of_memory and "Ran out of memory" in beyond.error
 
 
-@pytest.mark.parametrize("path", ["foundations/mlp.py", "foundations/diabetes.py"])
+@pytest.mark.parametrize("path", [path for path in catalog.names() if "denoising" not in path])  # a chain of two kinds below
 def test_eight_replicas_of_the_exported_step_learn_what_one_does(path, tmp_path):
   """The very programs that are compiled for a TPU, run on CPU devices: the global batch on one, and shared out among eight."""
-  one, eight = (executed(f"experiments/{path}:smoke", replicas, tmp_path) for replicas in (1, 8))
+  one, eight = (executed(f"{path}:smoke", replicas, tmp_path) for replicas in (1, 8))
+  assert len(one) > 4
   for alone, shared in zip(one, eight, strict=True):
     assert (shared == shared[:1]).all()  # all replicas agree
-    np.testing.assert_allclose(shared[0], alone[0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(shared[0], alone[0], rtol=1e-3, atol=1e-5)
 
 
 def executed(reference, replicas, folder):
-  """Returns all results of one exported training step on made-up examples, sums and updated variables, each [R, ...]."""
+  """Returns all results of one exported training step on made-up examples, sums and updated variables, each [R, ...].
+
+  In float32, without dropout, whose masks differ, and with batch normalisation synchronised.
+  """
   config = catalog.load(reference).copy_and_resolve_references()
   config.unlock()
-  config.train.precision = "float32"
+  config.train.precision, config.strategy.sync_batch_norm = "float32", True
   if "dropout" in config.model:
     config.model.dropout = 0.0
   exporter = export.Exporter(config, replicas)
   program = exporter.train()
-  specs, _ = exporter._spec("train")
+  specs, stacked = exporter._spec("train")
   random, arguments = np.random.default_rng(0), []
   for _, spec in sorted(specs.items()):
     shape = (config.data.batch_size, *spec.shape[1:])
-    values = random.integers(0, 10, shape) if spec.dtype.is_integer else random.normal(size=shape)
+    values = random.integers(0, 2, shape) if spec.dtype.is_integer else random.normal(size=shape)
     arguments.append(values.astype(spec.dtype.as_numpy_dtype))
+  split = 0 if stacked else len(arguments)  # a batch that an agent hands over goes whole to every replica
   arguments.append(np.array(0, np.int64))
-  for captured in program.graph.external_captures:
-    arguments.append(_read(captured) if captured.dtype == tf.resource else captured.numpy())
+  arguments += [_read(captured) if captured.dtype == tf.resource else captured.numpy()
+                for captured in program.graph.external_captures]
   hlo, given, results = (folder / f"{replicas}{name}" for name in (".hlo", "_given.npz", "_results.npz"))
   hlo.write_bytes(program.hlo)
   np.savez(given, *arguments)
-  subprocess.run([environment.python(), "-I", execute_on_cpu.__file__, hlo, str(replicas), str(len(specs)), given, results],
+  subprocess.run([environment.python(), "-I", execute_on_cpu.__file__, hlo, str(replicas), str(split), given, results],
                  check=True, capture_output=True, cwd=folder)
   with np.load(results) as file:
     return [file[f"arr_{i}"] for i in range(len(file.files))]
