@@ -179,9 +179,11 @@ def install(home, command):
       (package / path.name).symlink_to(path)
   bucket = f"{CLOUD}/bucket/"
   trainer = scenario("trainer", [sys.executable, str(ROOT / "dlsuite/main.py")])
-  # TensorFlow itself reads and writes gs://, past any gcloud: here the trainer is given the folder that plays the bucket.
+  # TensorFlow itself reads and writes gs://, past any gcloud: here the trainer is given the folder that plays the bucket. And
+  # the real one would load the plug-in of the TPU, which is not there.
   (package / "main.py").write_text("import os, pathlib, sys\n"
                                    f"pathlib.Path({str(home / 'environment.txt')!r}).write_text(repr(dict(os.environ)))\n"
+                                   "os.environ.pop('TF_PLUGGABLE_DEVICE_LIBRARY_PATH', '')\n"
                                    f"words = [word.replace('gs://', {bucket!r}) for word in sys.argv[1:]]\n"
                                    f"os.execv({trainer[0]!r}, {trainer!r} + words)\n")
   (folder / "sitecustomize.py").write_text(
