@@ -163,9 +163,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     if parts[0] == "session":
       self._finish_upload(parts[1], body)
     elif parts[0] == "upload":
-      self._begin_upload(parts[4], query["name"])
+      self._begin_upload(parts[4], query, body)
     elif parts[:2] == ["storage", "v1"]:
-      self._of_bucket(parts[3], parts[5] if len(parts) > 5 else "", query, len(parts) == 4)
+      self._of_bucket(parts[3], parts[5] if len(parts) > 5 else "", query, len(parts) == 4, parts[-1])
     else:
       self._send_object("/".join(parts))
 
@@ -204,12 +204,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     self.end_headers()
     self.wfile.write(body)
 
-  def _begin_upload(self, bucket, name):
+  def _begin_upload(self, bucket, query, body):
     if bucket not in self.store.buckets:
       self._answer(404)
       return
+    name = f"{bucket}/{query['name']}"
+    if query["uploadType"] == "media":  # a folder's mark
+      self.store.put(name, body)
+      self._answer(200, b"{}")
+      return
     session = uuid.uuid4().hex
-    self.store.sessions[session] = f"{bucket}/{name}"
+    self.store.sessions[session] = name
     self._answer(200, Location=f"https://www.googleapis.com/session/{session}")
 
   def _finish_upload(self, session, body):
@@ -221,7 +226,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
       self.store.put(self.store.sessions.pop(session), body)  # whole, in one instant
     self._answer(200, b"{}")
 
-  def _of_bucket(self, bucket, name, query, of_itself):
+  def _of_bucket(self, bucket, name, query, of_itself, name_of_copy=""):
     path = f"{bucket}/{name}"
     if bucket not in self.store.buckets:
       self._answer(404)
@@ -231,6 +236,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
       self._answer(200, json.dumps(self._listing(bucket, query)).encode())
     elif path not in self.store.objects:
       self._answer(404)
+    elif self.command == "POST":
+      self.store.put(f"{bucket}/{name_of_copy}", self.store.objects[path])
+      self._answer(200, b'{"done": true}')
     elif self.command == "DELETE":
       self.store.objects.pop(path, None)
       self._answer(204)

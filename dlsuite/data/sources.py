@@ -74,6 +74,8 @@ def open_builder(name: str, prepare: bool = True) -> Any:
   tfds.disable_progress_bar()
   try:
     builder = _builder(name)
+  except tf.errors.NotFoundError:
+    builder = _builder_of_new(name, prepare)
   except tf.errors.OpError as e:
     raise _out_of_reach(e) from None
   if builder.info.splits:
@@ -81,17 +83,42 @@ def open_builder(name: str, prepare: bool = True) -> Any:
   if prepare:
     _prepare(builder, name)
   elif name in own_builders():
-    folder = tempfile.mkdtemp(prefix="dlsuite-")  # lives as long as the process needs the files
-    builder = _builder(name, folder)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    builder = _builder(name, _temporary_folder())
     _prepare(builder, name)
   return builder
+
+
+def _builder_of_new(name: str, prepare: bool) -> Any:
+  """Returns the builder of a set of which a remote data_dir has nothing yet: tfds asks there for the versions, and trips.
+
+  The set's folder is made for it, or with `prepare` False a temporary one on this machine.
+  """
+  if not prepare:
+    return _builder(name, _temporary_folder())
+  base = name.partition(":")[0].partition("/")[0]
+  root, unprepared = tfds.core.constants.DATA_DIR, _builder(name, _temporary_folder())
+  folder = "/".join([root, base, *([unprepared.builder_config.name] if unprepared.builder_config else [])])
+  try:
+    files.check_writable(files.hurried(files.path(root)))  # making folders in a bucket that is missing would never end
+    tf.io.gfile.makedirs(folder)
+    return _builder(name)
+  except OSError as e:
+    raise DataError(f"--data_dir={root} is not writable: {e.strerror}") from None
+  except tf.errors.OpError as e:
+    raise _out_of_reach(e) from None
+
+
+def _temporary_folder() -> str:
+  """Returns a folder that lives as long as the process."""
+  folder = tempfile.mkdtemp(prefix="dlsuite-")
+  atexit.register(shutil.rmtree, folder, ignore_errors=True)
+  return folder
 
 
 def _out_of_reach(error: Exception) -> DataError:
   """Returns TensorFlow's error about a remote data_dir as a line that says what to do."""
   folder = files.path(tfds.core.constants.DATA_DIR)
-  line = translated(error, folder).strerror if isinstance(folder, RemotePath) else first_line(error)
+  line = translated(error, folder, writes=True).strerror if isinstance(folder, RemotePath) else first_line(error)
   return DataError(f"--data_dir={folder}: {line}")
 
 

@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://(.*)", re.DOTALL)
 _HURRIED = Patience(5.0)  # where a person waits for the answer
+_OTHERS = ("az", "abfs", "hdfs", "http", "https", "memory", "s3")  # no slip of the pen
 _LOCAL_SCHEMES = ("", "file")
 _NO_HOST = re.compile(r"resolve host|resolve proxy", re.IGNORECASE)
 
@@ -65,7 +66,8 @@ def translated(error: Exception, path: "RemotePath", writes: bool = False) -> OS
   if isinstance(error, errors.UnimplementedError):
     known = schemes()
     allowed = ", ".join(["a local folder", *(f"{name}://" for name in known)])
-    return RemoteError(f"no file system for {path.scheme}:// is built into this TensorFlow{nearest(path.scheme, known)}; "
+    hint = "" if path.scheme in _OTHERS else nearest(path.scheme, known)
+    return RemoteError(f"no file system for {path.scheme}:// is built into this TensorFlow{hint}; "
                        f"allowed: {allowed}", errno.EPROTONOSUPPORT)
   if isinstance(error, errors.NotFoundError):
     if writes:
@@ -165,11 +167,16 @@ class RemotePath:
 
   def iterdir(self) -> Iterator["RemotePath"]:
     """Yields what lies right below; nothing, if there is no such folder."""
+    yield from (self / name.rstrip("/") for name in self._do(self._names) if name.rstrip("/"))
+
+  def _names(self, gfile: Any) -> list[str]:
+    from tensorflow import errors
+
     try:
-      names = self._do(lambda gfile: gfile.listdir(self.text))
-    except FileNotFoundError:
-      return
-    yield from (self / name.rstrip("/") for name in names if name.rstrip("/"))
+      return gfile.listdir(self.text)
+    except errors.NotFoundError:
+      # It says so of every error too. `exists` tells them apart; a checkpoint that is not seen would be trained over.
+      return gfile.listdir(self.text) if gfile.exists(self.text) and gfile.isdir(self.text) else []
 
   def glob(self, pattern: str) -> Iterator["RemotePath"]:
     """Yields what lies below and agrees with a pattern; `*` stands for no slash."""

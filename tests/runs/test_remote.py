@@ -282,6 +282,22 @@ def test_a_checkpoint_that_cannot_be_reached_is_not_taken_for_a_torn_one(folder,
     found.latest_state()
 
 
+def test_checkpoints_that_cannot_be_listed_are_not_taken_for_none(folder, faulty, pauses):
+  found = checkpoints.Folder(folder / "checkpoints", keep=2, fingerprint="f")
+  state(found, 10)
+  # What tf.io.gfile.listdir makes of a network that is away: it asks isdir, which takes any error for a no.
+  faulty(listdir=[fault(tf.errors.NotFoundError)] * 1000, exists=[fault(tf.errors.UnavailableError)] * 1000)
+  with pytest.raises(WorkdirError, match=r"/checkpoints cannot be read: .* cannot be reached"):
+    found.latest_state()
+
+
+def test_checkpoints_are_listed_once_the_network_is_back(folder, faulty, pauses):
+  found = checkpoints.Folder(folder / "checkpoints", keep=2, fingerprint="f")
+  state(found, 10)
+  faulty(listdir=[fault(tf.errors.NotFoundError)], exists=[fault(tf.errors.UnavailableError)])
+  assert found.latest_state().step == 10
+
+
 def test_the_weights_that_a_kept_state_refers_to_stay_and_older_ones_go(folder):
   found = checkpoints.Folder(folder / "checkpoints", keep=2, fingerprint="f")
   for step in (10, 20, 30):
