@@ -132,6 +132,7 @@ class Job:
       else:
         self._shell.sleep(self._patience.poll)
       state, why = self._look()
+    self._quota_tries = 0
     self._shell.note(f"{self._resource.name} is ACTIVE")
 
   def _look(self) -> tuple[str, str]:
@@ -154,7 +155,9 @@ class Job:
       self._shell.note(f"looks every {self._patience.poll:g} s until it is ACTIVE")
     elif is_quota(answer.error):
       self._back_off(reason(answer))
-    elif "ALREADY_EXISTS" not in answer.error and "already exists" not in answer.error:
+    elif "ALREADY_EXISTS" in answer.error or "already exists" in answer.error:
+      self._shell.sleep(self._patience.poll)  # it is there, and will be seen soon
+    else:
       raise LaunchError(f"--topology={kind.name} was refused: {reason(answer)}")
 
   def _back_off(self, why: str) -> None:

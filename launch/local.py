@@ -18,7 +18,7 @@ from launch.cluster import tf_config
 from launch.errors import LaunchError
 from launch.supervise import Group, Ports
 
-_NOT_AGAIN = (0, 2, 3, 75, 130)  # done, bad input, diverged, stopped on demand
+_NOT_AGAIN = (0, 2, 3)  # done, bad input, diverged; 75 is also that of a worker that has lost another
 
 
 class _Parser(argparse.ArgumentParser):

@@ -97,7 +97,9 @@ class Group:
       codes = [process.poll() for process in self._processes]
       if self.signalled and deadline == float("inf"):
         deadline = time.monotonic() + self._grace
-      failed = next((rank for rank, code in enumerate(codes) if code), None)
+      # A process that has lost another one ends with 75: what it lost tells more.
+      failed = next((rank for rank, code in enumerate(codes) if code not in (None, 0, 75)),
+                    next((rank for rank, code in enumerate(codes) if code), None))
       if failed is not None and not (self.signalled and None in codes and time.monotonic() < deadline):
         self.failed = failed
         code = codes[failed] or 0

@@ -73,10 +73,16 @@ def test_with_restarts_all_start_again_on_new_ports(tmp_path, capfd):
   assert "all start again (2 of 2)" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("code", [2, 3, 75])
-def test_bad_input_divergence_and_a_wanted_stop_are_not_tried_again(tmp_path, code):
+@pytest.mark.parametrize("code", [2, 3])
+def test_bad_input_and_divergence_are_not_tried_again(tmp_path, code):
   assert run(CHILD + f"sys.exit({code})", tmp_path, flags=("--workers=2", "--restarts=5"))[0] == code
   assert list(tmp_path.glob("*.1")) == []
+
+
+def test_a_worker_that_only_lost_another_is_not_the_one_that_failed(tmp_path, capfd):
+  text = CHILD + "time.sleep(1)\nif starts == 0:\n  sys.exit(75 if rank == 0 else 9)"
+  assert run(text, tmp_path, flags=("--workers=2", "--restarts=1"))[0] == 0
+  assert "all start again (1 of 1)" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
