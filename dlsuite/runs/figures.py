@@ -154,6 +154,8 @@ def learning_curves(rows: list[dict[str, Any]], config: ConfigDict, units: Mappi
         axis.axhline(config.reference.value, color=GREY, linestyle="--", linewidth=1,
                      label=f"published (test): {config.reference.value:g} {config.reference.unit}")
       late = [row[name] for row in rows if name in row and row["step"] >= _START * rows[-1]["step"]]
+      if name == metric and config.reference.value is not None and _is_near(config.reference.value, late):
+        late.append(config.reference.value)
       if min(late) > 0 and max(late) / min(late) > 30:
         axis.set_yscale("log")
       elif max(late) > min(late):  # the steep fall of the first steps would flatten all that follows
@@ -162,3 +164,9 @@ def learning_curves(rows: list[dict[str, Any]], config: ConfigDict, units: Mappi
       axis.xaxis.set_major_locator(ticker.MaxNLocator(5))
       axis.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,g}"))
       axis.legend()
+
+
+def _is_near(value: float, others: list[float]) -> bool:
+  """Returns whether a value can be shown beside others without taking more than half of the axis."""
+  span = max(others) - min(others)
+  return min(others) - span <= value <= max(others) + span
