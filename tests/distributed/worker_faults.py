@@ -76,7 +76,7 @@ class Start:
     def hook(event, arguments):
       changes = event in ("os.mkdir", "os.rename", "os.remove", "os.truncate", "os.symlink", "os.link", "os.rmdir") or (
         event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        and arguments[2] & os.O_TMPFILE != os.O_TMPFILE)  # a file without a name tries whether the folder can be written to
+        and not os.path.isdir(arguments[0]))  # a file without a name tries whether the folder can be written to
       if changes and str(arguments[0]).startswith(folder):
         print("WRITES", event, arguments[0], flush=True)
 
