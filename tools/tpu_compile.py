@@ -85,6 +85,8 @@ def _parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
       raise ConfigError(f"{name} is not a flag{nearest(name, [*own, '--config'])}; --help shows all")
   if options.tolerance < 0:
     raise ConfigError(f"--tolerance={options.tolerance:g} must be 0 or more")
+  if options.json not in ("", "-") and not pathlib.Path(options.json).resolve().parent.is_dir():
+    raise ConfigError(f"--json={options.json} cannot be written: there is no folder {pathlib.Path(options.json).parent}")
   return options, rest
 
 

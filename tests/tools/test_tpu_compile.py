@@ -299,6 +299,7 @@ def test_replicas_are_cores_where_the_cores_of_a_chip_work_apart():
   (["--topolgy=v5e:2x4"], "--topolgy is not a flag (did you mean '--topology'?); --help shows all"),
   (["--topology"], "argument --topology: expected one argument"),
   (["--tolerance=-1"], "--tolerance=-1 must be 0 or more"),
+  (["--json=/no/such/folder/found.json"], "--json=/no/such/folder/found.json cannot be written: there is no folder"),
   (["--config.train.epoch=1"], "--config.train.epoch is not a key of this config")])
 def test_bad_input_is_one_line_and_exit_code_2(arguments, told, capsys):
   assert tpu_compile.main([f"--config={MLP}", *arguments]) == 2
