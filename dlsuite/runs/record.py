@@ -133,6 +133,13 @@ class Record:
     if not self.active:
       return
     try:
+      self._open(provenance)
+    except WorkdirError:
+      self._lock.release()
+      raise
+
+  def _open(self, provenance: dict[str, Any]) -> None:
+    try:
       self.checkpoints.mkdir(parents=True, exist_ok=True)
       self.figures.mkdir(exist_ok=True)
       self._lock.take()
