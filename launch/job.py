@@ -189,7 +189,7 @@ class Job:
     self._shell.note("installs the code on every machine")
     command = " && ".join((
       f"test -e {self._home}/.git || {{ gcloud storage cp {self._bucket.at(f'code/{commit}.bundle')} code.bundle --quiet"
-      f" && git clone --quiet code.bundle {self._home}; }}",
+      f" && git -c advice.detachedHead=false clone --quiet code.bundle {self._home}; }}",
       f"bash {self._home}/launch/install.sh",
     ))
     for attempt in range(self._patience.restarts + 1):

@@ -140,8 +140,8 @@ lost() {
   [ "$now" != ACTIVE ] || [ "$node" = PREEMPTED ] || [ "$node" = TERMINATED ]
 }
 
-install="test -e $home/.git || { gcloud storage cp $bucket/code/$commit.bundle code.bundle --quiet && git clone --quiet \
-code.bundle $home; } && bash $home/launch/install.sh"
+install="test -e $home/.git || { gcloud storage cp $bucket/code/$commit.bundle code.bundle --quiet && \
+git -c advice.detachedHead=false clone --quiet code.bundle $home; } && bash $home/launch/install.sh"
 run="cd $home && .venv/bin/python -m launch.on_vm run --name=$tpu --topology=$topology --run=$bucket/$workdir \
 --data_dir=$bucket/data"
 broken=0
