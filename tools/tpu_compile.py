@@ -77,8 +77,8 @@ def _parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
   parser.add_argument("--make_environment", action="store_true", help="make the compiler's environment, if it is missing")
   parser.add_argument("--help", "-h", action="store_true", help="print this text")
   options, rest = parser.parse_known_args(argv)
+  own = [f"--{name}" for name in vars(options)]
   options.text = parser.format_help()
-  own = [name for action in parser._actions for name in action.option_strings]
   for item in rest:
     name = item.partition("=")[0]
     if item.startswith("-") and not name.lstrip("-").startswith(("config", "noconfig")):

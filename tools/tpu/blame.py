@@ -71,8 +71,7 @@ class Sites:
 
   def of(self, name: str) -> tuple[str, Place] | None:
     """Returns the innermost layer in whose name scope an operation lies, and where the layer was made."""
-    places = {operation.name: place for operation, place in self._made if getattr(operation, "_name", None) or
-              hasattr(operation, "name")}
+    places = {operation.name: place for operation, place in self._made if hasattr(operation, "name")}
     for part in reversed(name.split("/")[:-1]):
       for candidate in (part, re.sub(r"_\d+$", "", part)):
         if candidate in places:
