@@ -229,7 +229,7 @@ def test_the_figures_are_written_as_json_and_read_as_text(monkeypatch, tmp_path,
   assert (train["batch"], train["peak_bytes"], train["hbm_bytes"], train["flops"]) == (16, 2**20, 16 * 2**30, 197e6)
   assert train["roofline"]["seconds"] == pytest.approx(1e-6)
   text = capsys.readouterr().out
-  assert "peak memory a chip: 1 MiB of 16 GiB" in text and "a step takes at least 1 us" in text
+  assert "peak memory a chip: 1 MiB of 16 GiB" in text and "roofline bound of a step: 1 us" in text
   assert all(sentence in text for sentence in report.NOT_COVERED)
 
 

@@ -7,7 +7,8 @@ from tools.tpu.chips import Topology
 from tools.tpu.compiler import Compiled
 
 NOT_COVERED = (
-  "nothing ran: no numbers were checked, and the time is a lower bound from published peaks, not a measurement",
+  "nothing ran: no numbers were checked, and the roofline is arithmetic with published peaks, not a measurement; its bytes are "
+  "those that XLA counts between operations, of which some stay on the chip, so that small programs may be faster",
   "the program is TensorFlow's for one replica, with a cross-replica sum where the loop reduces, lowered by the CPU's XLA "
   "bridge; TPUStrategy's own rewrite of the graph and the libtpu that tensorflow-tpu brings may differ",
   "the host's part is not looked at: input pipeline, transfers, checkpoints, several hosts",
@@ -17,7 +18,7 @@ NOT_COVERED = (
 
 @dataclasses.dataclass(frozen=True)
 class Roofline:
-  """The least time that a step can take.
+  """The time of a step that keeps the hardware's published peaks: the least, as far as its bytes really come from memory.
 
   Attributes:
     compute: seconds for its FLOPs at the peak of the replica's hardware, in bfloat16.
@@ -83,7 +84,7 @@ def program_lines(kind: str, found: dict[str, Any], topology: Topology) -> list[
     f"({100 * found['peak_bytes'] / found['hbm_bytes']:.3g}%)",
     f"  {'':<9} a step and {unit}: {count(found['flops'])}FLOP, {size(found['bytes_accessed'])} read and written",
     f"  {'':<9} collectives: {'; '.join(parts) or 'none'}",
-    f"  {'':<9} a step takes at least {duration(line['seconds'])}, bound by {line['bound']} (compute "
+    f"  {'':<9} roofline bound of a step: {duration(line['seconds'])}, by {line['bound']} (compute "
     f"{duration(line['compute_seconds'])}, memory {duration(line['memory_seconds'])})",
   ]
 
