@@ -1,4 +1,4 @@
-"""Files of a run, wherever they lie: a path is local (`pathlib`) or remote (`RemotePath`), and only this module asks which.
+"""Files of a run, wherever they lie: a path is local (`pathlib`) or remote (`RemotePath`), and is read and written alike.
 
 A file is written whole: local through a neighbour that is renamed, remote under its final name, as an object store shows
 nothing of an object that is not closed.

@@ -24,7 +24,6 @@ from dlsuite.runs.retries import Patience
 
 T = TypeVar("T")
 
-_SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://(.*)", re.DOTALL)
 _HURRIED = Patience(5.0)  # where a person waits for the answer
 _OTHERS = ("az", "abfs", "hdfs", "http", "https", "memory", "s3")  # no slip of the pen
 _LOCAL_SCHEMES = ("", "file")
