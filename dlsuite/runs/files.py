@@ -20,7 +20,7 @@ from dlsuite.runs.remote import RemotePath
 Path: TypeAlias = pathlib.Path | RemotePath
 
 _REMOTE = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://(.*)", re.DOTALL)
-_ONE_SLASH = re.compile(r"(gs|s3|ram|file):/?(?!/)(.*)", re.DOTALL)
+_ONE_SLASH = re.compile(r"(gs|s3|ram):/?(?!/)(.*)", re.DOTALL)
 
 
 def is_remote(text: str) -> bool:
@@ -40,7 +40,9 @@ def path(text: str) -> Path:
 
 def join(folder: str, name: str) -> str:
   """Returns the text of a path below a folder."""
-  return f"{folder.rstrip('/')}/{name}" if is_remote(folder) else str(pathlib.Path(folder) / name)
+  if is_remote(folder):
+    return f"{folder.rstrip('/')}/{name}"
+  return str((path(folder) if "://" in folder else pathlib.Path(folder)) / name)
 
 
 def check_text(key: str, text: str) -> None:

@@ -185,7 +185,7 @@ def test_paths_are_taken_apart_and_put_together_as_pathlib_does(folder):
   assert str(files.path("gs://bucket//run/") / "x") == "gs://bucket/run/x"
   assert str(files.path("gs://bucket").parent) == "gs://bucket"
   assert files.join("gs://bucket/run/", "stage") == "gs://bucket/run/stage"
-  assert files.join("/tmp/run/", "stage") == "/tmp/run/stage"
+  assert files.join("/tmp/run/", "stage") == files.join("file:///tmp/run", "stage") == "/tmp/run/stage"
 
 
 def test_a_glob_finds_what_lies_below(folder):
