@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import socket
 import tempfile
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,9 @@ from dlsuite.runs.remote import RemotePath, translated
 _BUILDERS = pathlib.Path(builders.__path__[0])
 _PROBED_HOST = "storage.googleapis.com"  # where most tfds downloads lie
 _PROBE_SECONDS = 3.0
+# After its first download has failed, tfds's other threads still begin theirs. Any that found the network as it was would try it
+# for minutes, and the process could not end before.
+_STRAGGLERS_SECONDS = 1.0
 
 
 def own_builders() -> list[str]:
@@ -154,6 +158,9 @@ def _failing_fast() -> Iterator[None]:
   socket.getaddrinfo = refuse  # type: ignore[assignment]
   try:
     yield
+  except BaseException:
+    time.sleep(_STRAGGLERS_SECONDS)
+    raise
   finally:
     socket.getaddrinfo = real
 
