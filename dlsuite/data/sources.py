@@ -26,8 +26,8 @@ from dlsuite.runs.remote import RemotePath, translated
 _BUILDERS = pathlib.Path(builders.__path__[0])
 _PROBED_HOST = "storage.googleapis.com"  # where most tfds downloads lie
 _PROBE_SECONDS = 3.0
-# After its first download has failed, tfds's other threads still begin theirs. Any that found the network as it was would try it
-# for minutes, and the process could not end before.
+# After its first download has failed, tfds's other threads still begin theirs. Any that found the network as it was would try
+# it for minutes, and the process could not end before.
 _STRAGGLERS_SECONDS = 1.0
 
 
