@@ -68,6 +68,26 @@ _TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 _TYPE_NAMES = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
 
 
+def check_batch(config: ConfigDict, replicas: int, by: str = "", where: str = "") -> None:
+  """Sees to it that the global batch divides by replicas x accumulated parts.
+
+  Args:
+    config: of a run.
+    replicas: in sync.
+    by: the replicas in the words of the device, e.g. `the 8 chips of v5e-8`.
+    where: said first, e.g. `stage denoise: `.
+
+  Raises:
+    ConfigError: if not; it names the nearest that do.
+  """
+  batch, parts = config.data.batch_size, replicas * config.train.accumulate
+  if batch % parts:
+    near = " or ".join(str(b) for b in (batch // parts * parts, -(-batch // parts) * parts) if b)
+    by = by or f"{replicas} replicas"
+    by += f" x train.accumulate={config.train.accumulate}" if config.train.accumulate > 1 else ""
+    raise ConfigError(f"{where}data.batch_size={batch} does not divide by {by}; nearest that do: {near}")
+
+
 def check(config: ConfigDict) -> None:
   """Raises ConfigError with one line for the first thing that is wrong."""
   _check_plain(config)

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from ml_collections import ConfigDict
 
+from dlsuite.checks import check_batch
 from dlsuite.cluster import Cluster
 from dlsuite.errors import ConfigError, WorkerLostError, first_line
 
@@ -151,16 +152,6 @@ class Strategy:
     if config.train.jit == "on" and self.device == "tpu":
       raise ConfigError("train.jit='on' is not for TPUs: the strategy compiles the step itself; use 'auto'")
     return config.train.jit == "on" or (config.train.jit == "auto" and DEVICE_DEFAULTS[self.device][1] and not talks)
-
-
-def check_batch(config: ConfigDict, replicas: int) -> None:
-  """Raises ConfigError unless the global batch divides by replicas x accumulated parts; names the nearest that do."""
-  batch, parts = config.data.batch_size, replicas * config.train.accumulate
-  if batch % parts:
-    below, above = batch // parts * parts, -(-batch // parts) * parts
-    near = " or ".join(str(b) for b in (below, above) if b)
-    by = f"{replicas} replicas" + (f" x train.accumulate={config.train.accumulate}" if config.train.accumulate > 1 else "")
-    raise ConfigError(f"data.batch_size={batch} does not divide by {by}; nearest that do: {near}")
 
 
 def _best_kind() -> str:

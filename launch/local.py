@@ -62,14 +62,12 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 def _check(trainer: Sequence[str], options: argparse.Namespace) -> None:
   """Refuses here, in one line, what every process would refuse for itself."""
   from dlsuite import flags
+  from dlsuite.checks import check_batch
 
-  replicas = options.workers * max(1, options.devices)
-  for config in flags.parse(list(trainer)).stages.values():
-    parts = replicas * config.train.accumulate
-    if config.data.batch_size % parts:
-      raise LaunchError(f"data.batch_size={config.data.batch_size} does not divide by {options.workers} workers x "
-                        f"{max(1, options.devices)} devices x train.accumulate={config.train.accumulate}; nearest that does: "
-                        f"{max(1, round(config.data.batch_size / parts)) * parts}")
+  devices = max(1, options.devices)
+  for name, config in flags.parse(list(trainer)).stages.items():
+    check_batch(config, options.workers * devices, f"{options.workers} workers x {devices} devices",
+                f"stage {name}: " if name else "")
 
 
 def run(options: argparse.Namespace, command: Sequence[str]) -> int:

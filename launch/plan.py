@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from dlsuite import config as config_lib
 from dlsuite import flags
+from dlsuite.checks import check_batch
 from dlsuite.errors import nearest, one_of
 from launch import job, topology
 from launch.bucket import check_name
@@ -115,7 +116,8 @@ def parse(argv: Sequence[str]) -> Plan:
   trainer = [f"--config={options.config}"] * bool(options.config) + rest
   stages = flags.parse([*trainer, "--mode=describe"]).stages
   for name, config in stages.items():
-    _check_batch(f"stage {name}: " if name else "", config, found)
+    check_batch(config, found.replicas, f"the {found.replicas} replicas on the {found.chips} chips of {found.name}",
+                f"stage {name}: " if name else "")
   return Plan(options, found, stages, trainer, _workdir(options, stages))
 
 
@@ -127,17 +129,6 @@ def _check_image(found: topology.Topology, options: argparse.Namespace) -> None:
                       f"gcloud compute tpus versions list --zone={options.zone} shows them")
   if options.name and not re.fullmatch(r"[a-z]([a-z0-9\-]{0,61}[a-z0-9])?", options.name):
     raise LaunchError(f"--name={options.name!r} must be lower-case letters, digits and hyphens, at most 63, from a letter on")
-
-
-def _check_batch(where: str, config: ConfigDict, found: topology.Topology) -> None:
-  parts = found.replicas * config.train.accumulate
-  batch = config.data.batch_size
-  if batch % parts:
-    below, above = batch // parts * parts, -(-batch // parts) * parts
-    near = " or ".join(str(b) for b in (below, above) if b)
-    by = f"the {found.replicas} replicas on the {found.chips} chips of {found.name}"
-    by += f" x train.accumulate={config.train.accumulate}" if config.train.accumulate > 1 else ""
-    raise LaunchError(f"{where}data.batch_size={batch} does not divide by {by}; nearest that do: {near}")
 
 
 def _workdir(options: argparse.Namespace, stages: Mapping[str, ConfigDict]) -> str:

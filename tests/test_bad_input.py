@@ -333,7 +333,7 @@ def test_data_that_are_missing_without_a_network_are_named_with_where_and_how(tm
   (32, 2, 3, "data.batch_size=32 does not divide by 3 replicas x train.accumulate=2; nearest that do: 30 or 36"),
 ])
 def test_the_nearest_batch_sizes_that_divide_are_named(batch, accumulate, replicas, line):
-  from dlsuite.strategy import check_batch
+  from dlsuite.checks import check_batch
 
   c = config.defaults("x", task="classification")
   c.data.batch_size, c.train.accumulate = batch, accumulate

@@ -22,6 +22,7 @@ from ml_collections import ConfigDict
 
 from dlsuite import config as config_lib
 from dlsuite import flags
+from dlsuite.checks import check_batch
 from dlsuite.errors import ConfigError, DlsuiteError, first_line, nearest
 from dlsuite.quiet import import_tensorflow
 from tools.tpu import chips, compiler, environment, largest_batch, report
@@ -93,13 +94,8 @@ def _parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 def _check_batches(stages: dict[str, ConfigDict], topology: chips.Topology) -> None:
   """Raises ConfigError unless every stage's batch divides by the slice; before TensorFlow's seconds."""
   for name, config in stages.items():
-    batch, unit = config.data.batch_size, topology.replicas * config.train.accumulate
-    if batch % unit:
-      by = f"the {topology.replicas} {topology.unit}s of --topology={topology.name}"
-      by += f" x train.accumulate={config.train.accumulate}" if config.train.accumulate > 1 else ""
-      near = " or ".join(str(b) for b in (batch // unit * unit, -(-batch // unit) * unit) if b)
-      raise ConfigError(f"{f'stage {name}: ' if name else ''}data.batch_size={batch} does not divide by {by}; nearest that do: "
-                        f"{near}")
+    check_batch(config, topology.replicas, f"the {topology.replicas} {topology.unit}s of --topology={topology.name}",
+                f"stage {name}: " if name else "")
 
 
 def _hide_gpus() -> None:

@@ -105,8 +105,7 @@ def test_a_signal_reaches_all_and_the_exit_code_says_that_the_state_is_saved(tmp
   (["--workers=0", "--", *TRAINER], "--workers=0 must be at least 1"),
   (["--workers=two", "--", *TRAINER], "argument --workers: invalid int value: 'two'"),
   (["--workers=2"], "the trainer's flags are missing"),
-  (["--workers=3", "--", *TRAINER], "data.batch_size=16 does not divide by 3 workers x 1 devices x train.accumulate=1; nearest "
-                                    "that does: 15"),
+  (["--workers=3", "--", *TRAINER], "data.batch_size=16 does not divide by 3 workers x 1 devices; nearest that do: 15 or 18"),
   (["--workers=2", "--devices=3", "--", *TRAINER], "does not divide by 2 workers x 3 devices"),
   (["--workers=2", "--", *TRAINER, "--config.strategy.kind=cpu"], "--config.strategy.kind=cpu is the launcher's to say"),
   (["--workers=2", "--", "--config=experiments/vision/lenet6.py", "--workdir=/tmp/never"], "lenet6"),

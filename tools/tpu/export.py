@@ -14,12 +14,13 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 from tensorflow.compiler.xla.service import hlo_pb2
 
+from dlsuite.checks import check_batch
 from dlsuite.data import pipeline, randomness
 from dlsuite.data.feed import is_stacked
 from dlsuite.errors import DataError, DlsuiteError, first_line
 from dlsuite.layers import convolution
 from dlsuite.modes import task_of
-from dlsuite.strategy import Strategy, check_batch
+from dlsuite.strategy import Strategy
 from dlsuite.tasks.base import Task
 from dlsuite.tasks.supervised import Supervised
 from dlsuite.training import steps
