@@ -1,7 +1,11 @@
-"""What README says of the recorded results holds of `experiments/results.csv`."""
+"""What README says of the recorded results is what `experiments/results.csv` holds."""
 
+import collections
 import csv
+import re
 import statistics
+
+import pytest
 
 from tests.conftest import ROOT
 
@@ -31,6 +35,50 @@ def test_the_language_model_beats_gzip_and_xz_on_the_same_text():
   found = values("experiments/sequence/lstm.py")
   assert found
   assert max(found) < XZ < GZIP
+
+
+def test_every_result_has_three_seeds_or_as_many_as_are_claimed():
+  claimed = {"experiments/reinforcement/dqn.py": 10, "experiments/unsupervised/denoising.py:mnist#classify": 5,
+             "experiments/unsupervised/denoising.py:mnist,scratch": 5}
+  seeds = collections.Counter((row["config"], row["overrides"]) for row in ROWS)
+  assert {key: claimed.get(key[0], 3) for key in seeds} == dict(seeds)
+
+
+def test_every_kind_of_learning_has_results():
+  """One entry an experiment file, whatever its variants."""
+  assert {row["config"].partition(":")[0].partition("#")[0] for row in ROWS} == {
+    f"experiments/{name}.py" for name in (
+      "foundations/diabetes", "foundations/mlp", "reinforcement/dqn", "sequence/lstm", "unsupervised/autoencoder",
+      "unsupervised/denoising", "unsupervised/gan", "unsupervised/vae", "vision/lenet5")}
+
+
+def readme_rows():
+  """Returns (config, our mean and the seeds' values as README prints them) of its table of results."""
+  table = (ROOT / "README.md").read_text().partition("## Results")[2].partition("\n## ")[0]
+  files = {path.name: path.relative_to(ROOT) for path in (ROOT / "experiments").glob("*/*.py")}
+  variants = {"denoising.py:mnist": "denoising.py:mnist#classify"}  # the stage that is tested
+  found = []
+  for line in table.splitlines():
+    if cells := re.fullmatch(r"\|(.*`(\w+\.py[^`]*)`.*)\|(.*)\|(.*)\|(.*)\|", line):
+      name = variants.get(cells[2], cells[2])
+      file, mark, rest = re.fullmatch(r"(\w+\.py)(.?)(.*)", name).groups()
+      mean, _, others = cells[4].replace("R2 ", "").strip(" *").partition("(")
+      first = re.match(r"\d+(?:\.\d+)?", mean)[0]
+      seeds = [] if "in each of" in mean else re.findall(r"\d+(?:\.\d+)?", others.partition(")")[0])
+      found.append((f"{files[file]}{mark}{rest}", first, seeds))
+  return found
+
+
+@pytest.mark.parametrize(("config", "mean", "seeds"), readme_rows())
+def test_the_numbers_in_the_readme_are_those_of_the_runs(config, mean, seeds):
+  def printed(value, like):
+    return f"{value:.{len(like.partition('.')[2])}f}"
+
+  ours = values(config)
+  assert len(ours) >= 3
+  assert printed(statistics.mean(ours), mean) == mean
+  assert [printed(value, text) for value, text in zip(ours, seeds or [mean] * len(ours), strict=True)] == (
+    seeds or [mean] * len(ours))
 
 
 def test_every_row_names_its_commit_and_no_run_is_there_twice():

@@ -33,17 +33,17 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
   else:
     flat = codes if codes.shape[1] == 2 else np.column_stack([codes, labels])
     axes_names = ("code 1", "code 2" if codes.shape[1] == 2 else "class")
-  shades = matplotlib.colormaps["tab10"]
+  shades, by_class = matplotlib.colormaps["tab10"], "label" in found
   with figure(path, size=(8, 6.5)) as (_, axis):
     for label in np.unique(labels):
       points = flat[:_MOST][labels[:_MOST] == label]
       axis.plot(*points.T, "o", markersize=3, alpha=0.6, color=shades(int(label) % 10), label=str(label))
-      if len(points):
+      if len(points) and by_class:
         axis.annotate(str(label), np.median(points, 0), fontsize=15, weight="bold", ha="center", va="center",
                       bbox={"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": shades(int(label) % 10)})
     axis.set(xlabel=axes_names[0], ylabel=axes_names[1],
-             title=f"{task.config.name}: codes of {min(len(codes), _MOST):,} test images, by class")
-  if "label" not in found or len(codes) < 2:
+             title=f"{task.config.name}: codes of {min(len(codes), _MOST):,} test images{', by class' if by_class else ''}")
+  if not by_class or len(codes) < 2:
     return {}
   nearest = KNeighborsClassifier(1).fit(codes, labels).kneighbors(return_distance=False)[:, 0]
   return {"nearest_code_of_same_class": float(np.mean(labels[nearest] == labels))}

@@ -68,7 +68,7 @@ class Agent(Feed):
     return {word: tf.constant(value[first:first + count]) for word, value in self._drawn[1].items()}
 
   def _fill(self) -> None:
-    """Acts at random until the memory holds `replay.start` transitions."""
+    """Acts at random for `replay.start` agent steps, and until there is a transition to learn from."""
     random = np.random.default_rng((self._config.seed, _START))
     while self._acted < self._config.replay.start or not len(self._replay):
       self._collect(random, 1, 1.0)

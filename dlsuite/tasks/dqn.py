@@ -67,8 +67,11 @@ class DQN(Task):
         raise ConfigError(f"analyses holds 'episode', but {e}: take it out with --config.analyses='()'") from e
     if self.strategy.workers > 1:
       raise ConfigError("strategy.kind='workers': task='dqn' acts in one process; take cpu, gpu or tpu")
-    options = self.config.agent
-    Replay(self.config.replay.capacity, self.config.environment.count, (), np.uint8, options.n_step, options.gamma)
+    options, memory = self.config.agent, self.config.replay
+    Replay(memory.capacity, self.config.environment.count, (), np.uint8, options.n_step, options.gamma)
+    if memory.start > memory.capacity:
+      raise ConfigError(f"replay.start={memory.start} is more than replay.capacity={memory.capacity}: the memory would be full "
+                        "before the first gradient step")
     self._environments = Environments(self.config.environment.name, 1, 0, "shapes")
 
   def describe_data(self) -> tuple[str, list[list[str]]]:

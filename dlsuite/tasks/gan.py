@@ -27,7 +27,7 @@ OPTIONS = {
 }
 GIVES = ("sample_shape",)  # to the model's `build`
 
-_SAMPLES_STEP = 2**42  # stands for the step in the noise of samples
+_SAMPLES_STEPS = {"valid": 2**42, "test": 2**42 + 1, "train": 2**42 + 2}  # stand for the step in the noise of samples
 _SAMPLED_AT_ONCE = 500
 _WIDTHS = np.geomspace(0.08, 0.5, 12)  # of the Parzen kernels, tried on the validation split
 _COLLAPSED = 0.02  # share of the data's spread below which samples count as all the same
@@ -162,18 +162,18 @@ class GAN(Supervised):
   @functools.cached_property
   def _sampler(self) -> Any:
     @tf.function
-    def sample(first: tf.Tensor) -> tf.Tensor:
+    def sample(step: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
       rows = first + tf.range(_SAMPLED_AT_ONCE, dtype=tf.int64)
       with self.averaged():
-        return self.generated(randomness.normal(self.config.seed, tf.constant(_SAMPLES_STEP, tf.int64), rows, self.noise_size),
-                              False)
+        return self.generated(randomness.normal(self.config.seed, step, rows, self.noise_size), False)
 
     return sample
 
-  def samples(self, count: int) -> np.ndarray:
-    """Returns what the generator makes of always the same noise, float32 [N, ...]; pixels in [0, 1]."""
+  def samples(self, count: int, split: str = "valid") -> np.ndarray:
+    """Returns what the generator makes of a split's noise, which is always the same, float32 [N, ...]; pixels in [0, 1]."""
+    step = tf.constant(_SAMPLES_STEPS[split], tf.int64)
     firsts = range(0, count, _SAMPLED_AT_ONCE)
-    found = np.concatenate([self._sampler(tf.constant(first, tf.int64)).numpy() for first in firsts])[:count]
+    found = np.concatenate([self._sampler(step, tf.constant(first, tf.int64)).numpy() for first in firsts])[:count]
     return (found + 1.0) / 2.0 if self.is_image else found
 
   @functools.cache  # noqa: B019 - one task a process
@@ -182,8 +182,8 @@ class GAN(Supervised):
     return samples.astype(np.float32) / 255.0 if self.is_image else samples
 
   def evaluate(self, split: str) -> Measurement:
-    """Judges `evaluate.samples` samples, which are always of the same noise, by the examples of a split."""
-    samples, reals = self.samples(self.config.evaluate.samples), self._reals(split)
+    """Judges `evaluate.samples` samples of a split's noise by its examples; those that choose the weights are not tested."""
+    samples, reals = self.samples(self.config.evaluate.samples, split), self._reals(split)
     values = {"spread": float(samples.std(0).mean() / reals.std(0).mean())}
     if self.config.evaluate.quality == "modes":
       values |= modes_covered(samples, *self.mixture())
@@ -240,13 +240,13 @@ class GAN(Supervised):
   def analysed(self) -> dict[str, np.ndarray]:
     """Returns real examples of the test split, `image` uint8 or `point` [N, 2]; `samples`; and `good`, how many of them are
     near each mode [K], where the modes are known."""
-    reals, samples = self.arrays("test")["sample"], self.samples(min(self.config.evaluate.samples, 2500))
+    reals, samples = self.arrays("test")["sample"], self.samples(min(self.config.evaluate.samples, 2500), "test")
     found = {"image" if self.is_image else "point": reals, "samples": samples}
     return found | ({"good": good_samples(samples, *self.mixture())} if self.config.evaluate.quality == "modes" else {})
 
   def predict(self, split: str) -> dict[str, np.ndarray]:
-    """Returns 100 samples [N, ...]; the split plays no part."""
-    return {"samples": self.samples(100)}
+    """Returns 100 samples [N, ...] of a split's noise."""
+    return {"samples": self.samples(100, split)}
 
   def prediction_table(self, predictions: dict[str, np.ndarray]) -> tuple[list[str], list[list[Any]]]:
     """Returns a row a sample: its numbers."""

@@ -1,6 +1,6 @@
 """The variational autoencoder: reconstruction plus the divergence of the code from a standard normal."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from dlsuite.data import randomness
 from dlsuite.runs.figures import tiles
+from dlsuite.strategy import Strategy
 from dlsuite.tasks.autoencoder import Autoencoder
 from dlsuite.training.learner import Batch
 
@@ -34,7 +35,12 @@ class VAE(Autoencoder):
   encoded = 2  # mean and log variance
   metrics = ("loss", "reconstruction_loss", "divergence", "squared_error")
   curves = ("loss", "reconstruction_loss", "divergence")
-  units: ClassVar[dict[str, str]] = {"loss": "nats", "reconstruction_loss": "nats", "divergence": "nats"}
+  units: ClassVar[dict[str, str]] = {"divergence": "nats"}
+
+  def __init__(self, config: Any, strategy: Strategy) -> None:
+    super().__init__(config, strategy)
+    if config.loss.reconstruction == "bernoulli":
+      self.units = {"loss": "nats", "reconstruction_loss": "nats", **self.units}
 
   def build_networks(self) -> dict[str, keras.Model]:
     """Returns `encoder` and `decoder`; each example brings noise of the code's size."""

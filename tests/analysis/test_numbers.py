@@ -1,6 +1,5 @@
 """What the analyses measure, against other libraries and numbers worked out by hand."""
 
-import gzip
 import types
 
 import numpy as np
@@ -35,7 +34,7 @@ def task_of(**methods):
 
 def test_gzip_is_the_length_of_the_compressed_text_in_bits_a_byte():
   text = b"to be or not to be, that is the question\n" * 20
-  assert compressors.bits_per_byte(text, b"")["gzip"] == 8 * len(gzip.compress(text, 9)) / len(text)
+  assert compressors.bits_per_byte(text, b"")["gzip"] == 8 * 66 / 820  # gzip -9n | wc -c
 
 
 def test_random_bytes_cost_all_compressors_eight_bits_and_a_little():

@@ -1,5 +1,6 @@
 """The same run of every kind of learning on 1 and on 2 replicas."""
 
+import json
 import os
 import subprocess
 import sys
@@ -98,3 +99,5 @@ def test_a_state_carried_by_2_replicas_goes_on_on_1(runs):
 
 def test_a_learning_rate_without_schedule_is_recorded_on_2_replicas(tmp_path):
   run(tmp_path, 2, "constant_rate")
+  rows = [json.loads(line) for line in (tmp_path / "constant_rate-2/metrics.jsonl").read_text().splitlines()]
+  assert {round(row["learning_rate"], 7) for row in rows} == {0.05}

@@ -130,16 +130,20 @@ def test_pixels_are_seen_between_minus_one_and_one_and_shown_between_zero_and_on
   assert samples.max() <= 1
 
 
-def test_samples_are_always_of_the_same_noise(strategy):
+def test_samples_are_always_of_the_same_noise_and_those_tested_of_another_than_those_that_chose_the_weights(strategy):
   task = built(strategy)
-  few, many = task.samples(10), task.samples(700)
+  few, many, tested = task.samples(10), task.samples(700), task.samples(700, "test")
   np.testing.assert_array_equal(few, many[:10])
-  assert len(np.unique(many, axis=0)) == 700
+  assert len(np.unique(np.concatenate([many, tested]), axis=0)) == 1400
+  given = []
+  task.samples = lambda count, split: given.append(split) or many
+  task.evaluate("valid"), task.evaluate("test")
+  assert given == ["valid", "test"]
 
 
 def test_points_of_the_data_themselves_reach_all_modes_with_their_own_spread(strategy, monkeypatch):
   task = built(strategy, **{"evaluate.samples": 2500})
-  monkeypatch.setattr(task, "samples", lambda count: task.arrays("train")["sample"][:count])
+  monkeypatch.setattr(task, "samples", lambda count, split: task.arrays("train")["sample"][:count])
   found = task.evaluate("test")
   # 98.9% of a normal distribution in the plane lie within three deviations: 1 - exp(-9/2).
   assert found.values == {"modes": 8, "high_quality": pytest.approx(98.9, abs=0.7), "coverage": pytest.approx(97, abs=2),
@@ -152,7 +156,7 @@ def test_points_of_the_data_themselves_reach_all_modes_with_their_own_spread(str
 def test_a_generator_whose_samples_are_all_the_same_has_collapsed(strategy, monkeypatch, move):
   task = built(strategy)
   samples = np.ones((500, 2)) + move * np.random.default_rng(0).normal(size=(500, 2))
-  monkeypatch.setattr(task, "samples", lambda count: samples[:count])
+  monkeypatch.setattr(task, "samples", lambda count, split: samples[:count])
   assert task.check(task.evaluate("valid").values).startswith("the generator collapsed: its samples differ by ")
 
 
@@ -166,16 +170,15 @@ def test_the_network_whose_update_broke_the_losses_is_named(strategy, lost, netw
 
 def test_the_likelihood_is_that_of_scikit_learn_at_the_width_that_is_best_on_the_validation_split(strategy):
   task = built(strategy, **DIGITS)
-  samples = task.samples(60).reshape(60, 64)
+  samples = {split: task.samples(60, split).reshape(60, 64) for split in ("valid", "test")}
   real = {split: task.arrays(split)["sample"].reshape(-1, 64) / 255.0 for split in ("valid", "test")}
 
-  def score(width, split):
-    return KernelDensity(bandwidth=width).fit(samples).score(real[split]) / len(real[split])
+  def score(width, of, split):
+    return KernelDensity(bandwidth=width).fit(samples[of]).score(real[split]) / len(real[split])
 
-  widths = np.geomspace(0.08, 0.5, 12)
-  best = max(widths, key=lambda width: score(width, "valid"))
-  assert task.evaluate("valid").values["parzen"] == pytest.approx(score(best, "valid"), rel=1e-4)
-  assert task.evaluate("test").values["parzen"] == pytest.approx(score(best, "test"), rel=1e-4)
+  for split in ("valid", "test"):
+    best = max(np.geomspace(0.08, 0.5, 12), key=lambda width: score(width, split, "valid"))
+    assert task.evaluate(split).values["parzen"] == pytest.approx(score(best, split, split), rel=1e-4)
 
 
 def test_judging_by_a_likelihood_needs_a_validation_split(strategy):
