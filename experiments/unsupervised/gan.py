@@ -34,7 +34,7 @@ def get_config(arg: str = "") -> ConfigDict:
   """Returns the config of one variant."""
   args = parse_arg(arg, mnist=False, dcgan=False, smoke=False)
   if args.dcgan and not args.mnist:
-    raise ConfigError("gan.py: `dcgan` makes images: write `mnist,dcgan`")
+    raise ConfigError("`dcgan` makes images: write `mnist,dcgan`")
   c = defaults("gan", task="gan")
 
   if args.mnist:
