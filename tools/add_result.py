@@ -2,7 +2,8 @@
 
     python -m tools.add_result /tmp/lenet0 gs://bucket/lenet1 /tmp/chain/finetune ...
 
-A row needs a result, a commit and a clean work tree at every start of the run; a run that is there already is left alone.
+A row needs a result, a commit and a clean work tree at every start of the run; a run that is there already is left alone. Its
+commit is that of the last start, which tested.
 A stage of a chain is a run of its own, `WORKDIR/STAGE`; its row's `config` ends in `#STAGE`.
 """
 
@@ -60,7 +61,7 @@ def row_of(workdir: Path) -> dict[str, Any]:
     "source": ", ".join(filter(None, (result["paper"], result["table"]))),
     "valid": f"{result['valid'][result['metric']]:.6g}" if result["metric"] in result["valid"] else "",
     "steps": result["steps"],
-    "hours": f"{result['train_seconds'] / 3600:.3f}", "hardware": starts[-1]["hardware"], "commit": starts[0]["commit"][:12],
+    "hours": f"{result['train_seconds'] / 3600:.3f}", "hardware": starts[-1]["hardware"], "commit": starts[-1]["commit"][:12],
     "fingerprint": result["fingerprint"],
   }
 
