@@ -152,8 +152,9 @@ while true; do
   if remote all "$install"; then
     say "trains; what follows is the trainer's"
     while true; do
-      remote 0 "$run --after=$known -- $(quote "$@")" > >(tee "$log") 2>&1 &
-      wait "$!"  # in the background, because a signal must not have to wait for it
+      # In the background, because a signal must not have to wait for it. What ssh itself says is no line of the trainer's log.
+      remote 0 "$run --after=$known -- $(quote "$@")" | tee "$log" &
+      wait "$!"  # for tee, which has then written all
       known=$((known + $(grep -vc '^launch: the trainer ended' "$log")))
       ended="$(sed -n 's/^launch: the trainer ended with code //p' "$log" | tail -n 1)"
       case "$ended" in
