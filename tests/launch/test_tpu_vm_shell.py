@@ -16,8 +16,10 @@ TRAINER = ("--", "--config=experiments/vision/lenet5.py:smoke")
 
 
 def start(*arguments):
-  return subprocess.Popen(["bash", str(ROOT / "launch/tpu_vm.sh"), *arguments], cwd=ROOT, env=dict(os.environ), text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+  # A shell cannot trap what was ignored when it started, as Ctrl-C is by all that runs in the background.
+  return subprocess.Popen(["env", "--default-signal=INT", "bash", str(ROOT / "launch/tpu_vm.sh"), *arguments], cwd=ROOT,
+                          env=dict(os.environ), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          start_new_session=True)
 
 
 def run(*arguments):
@@ -65,7 +67,11 @@ def test_a_signal_saves_the_state_and_gives_the_tpu_back(cloud, number):
     assert time.monotonic() < deadline
     time.sleep(0.02)
   process.send_signal(number)
-  said, _ = process.communicate(timeout=60)
+  try:
+    said, _ = process.communicate(timeout=60)
+  finally:
+    process.kill()
+    process.communicate()
   assert process.returncode == 75, said
   assert is_released(cloud)
 
