@@ -4,7 +4,8 @@ import abc
 import contextlib
 import dataclasses
 import importlib
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -51,7 +52,7 @@ class Task(abc.ABC):
   metrics: tuple[str, ...] = ("loss",)
   reported: tuple[str, ...] = ()
   curves: tuple[str, ...] = ()
-  units: ClassVar[dict[str, str]] = {}
+  units: Mapping[str, str] = {}
   network = "network"
 
   def __init__(self, config: ConfigDict, strategy: Strategy) -> None:

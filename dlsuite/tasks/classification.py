@@ -1,7 +1,7 @@
 """Images into classes: softmax cross-entropy, with label smoothing, class weights and a rubbish class where asked for."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -29,7 +29,7 @@ class Classification(Images):
   """One image [B, H, W, C] uint8 and one label [B] an example; the network gives logits [B, classes]."""
 
   metrics = ("loss", "accuracy", "error")
-  units: ClassVar[dict[str, str]] = {"loss": "nats", "error": "%"}
+  units: Mapping[str, str] = {"loss": "nats", "error": "%"}
   network = "classifier"
 
   @property

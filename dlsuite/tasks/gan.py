@@ -2,7 +2,8 @@
 
 import functools
 import math
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -45,7 +46,7 @@ class GAN(Supervised):
   """
 
   metrics = ("generator_loss", "discriminator_loss", "real_right", "fake_right")
-  units: ClassVar[dict[str, str]] = {"high_quality": "%", "coverage": "%", "parzen": "nats"}
+  units: Mapping[str, str] = {"high_quality": "%", "coverage": "%", "parzen": "nats"}
 
   def __init__(self, config: Any, strategy: Strategy) -> None:
     of_mixture = ("modes", "coverage", "high_quality", "spread")

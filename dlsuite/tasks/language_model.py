@@ -3,7 +3,8 @@
 import functools
 import hashlib
 import math
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -39,7 +40,7 @@ class LanguageModel(Supervised):
   metrics = ("loss", "accuracy")
   reported = ("loss", "bits_per_byte", "accuracy")
   curves = ("bits_per_byte", "accuracy")
-  units: ClassVar[dict[str, str]] = {"loss": "nats a byte", "bits_per_byte": "bits"}
+  units: Mapping[str, str] = {"loss": "nats a byte", "bits_per_byte": "bits"}
   network = "language_model"
 
   def open(self, prepare: bool = True) -> None:

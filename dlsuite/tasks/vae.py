@@ -1,6 +1,7 @@
 """The variational autoencoder: reconstruction plus the divergence of the code from a standard normal."""
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -35,7 +36,7 @@ class VAE(Autoencoder):
   encoded = 2  # mean and log variance
   metrics = ("loss", "reconstruction_loss", "divergence", "squared_error")
   curves = ("loss", "reconstruction_loss", "divergence")
-  units: ClassVar[dict[str, str]] = {"divergence": "nats"}
+  units: Mapping[str, str] = {"divergence": "nats"}
 
   def __init__(self, config: Any, strategy: Strategy) -> None:
     super().__init__(config, strategy)
