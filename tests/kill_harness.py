@@ -125,20 +125,24 @@ def carry_out(folder, command, kills, signal_name, seed):
   return found
 
 
-def main():
+def serve(answer):
+  """Imports TensorFlow, then answers every line of the input, an order, with `answer(order)` or the fault of a run."""
   from dlsuite.quiet import import_tensorflow
 
   import_tensorflow()
   from dlsuite import modes  # noqa: F401 - imported before the first fork
 
   for line in sys.stdin:
-    order = json.loads(line)
     try:
-      kills = carry_out(pathlib.Path(order["folder"]), order["command"], order["kills"], order["signal"], order["seed"])
-      answer = {"kills": kills}
+      found = answer(json.loads(line))
     except RunError as e:
-      answer = {"fault": str(e)}
-    print(json.dumps(answer), flush=True)
+      found = {"fault": str(e)}
+    print(json.dumps(found), flush=True)
+
+
+def main():
+  serve(lambda order: {"kills": carry_out(pathlib.Path(order["folder"]), order["command"], order["kills"], order["signal"],
+                                          order["seed"])})
 
 
 if __name__ == "__main__":

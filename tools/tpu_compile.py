@@ -25,6 +25,7 @@ from dlsuite import flags
 from dlsuite.checks import check_batch
 from dlsuite.errors import ConfigError, DlsuiteError, first_line, nearest
 from dlsuite.quiet import import_tensorflow
+from dlsuite.runs.console import size_text
 from tools.tpu import chips, compiler, environment, largest_batch, report
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def _fault(program: "Program", compiled: compiler.Compiled, topology: chips.Topo
   """Returns one line on a program that did not compile: why, which operation, which line of the model."""
   step = f"the {program.kind} step at global batch {program.batch:,}"
   if compiled.out_of_memory or compiled.ok:
-    why = f"its peak is {report.size(compiled.peak)}" if compiled.ok else _shortened(_memory_message(compiled.error))
+    why = f"its peak is {size_text(compiled.peak)}" if compiled.ok else _shortened(_memory_message(compiled.error))
     return f"{step} does not fit {topology.name}: {why}; the largest: {'; '.join(program.largest(compiled.error))}"
   blamed = "; ".join(map(str, program.blamed(compiled.error)))
   return f"{step} does not compile for {topology.name}: {_shortened(compiled.error)}" + f": {blamed}" * bool(blamed)

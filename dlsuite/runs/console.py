@@ -12,6 +12,15 @@ _PLAIN_SECONDS = 10.0  # between progress lines when the output is no terminal
 _LIVE_SECONDS = 0.2
 
 
+def size_text(count: float) -> str:
+  """Returns bytes in binary units, e.g. `14.25 MiB`."""
+  for unit in ("B", "KiB", "MiB"):
+    if count < 1024:
+      return f"{count:.4g} {unit}"
+    count /= 1024
+  return f"{count:.4g} GiB"
+
+
 def duration_text(seconds: float) -> str:
   """Returns `45 s`, `3 min 20 s` or `2 h 05 min`."""
   seconds = round(seconds)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from ml_collections import ConfigDict
 
-from dlsuite.runs.console import Console
+from dlsuite.runs.console import Console, size_text
 from dlsuite.strategy import Strategy
 from dlsuite.training.loop import Plan
 
@@ -47,14 +47,6 @@ def _activations(network: keras.Model, bytes_each: int, length: int) -> int:
   return total
 
 
-def _size(count: float) -> str:
-  for unit in ("B", "KiB", "MiB"):
-    if count < 1024:
-      return f"{count:.4g} {unit}"
-    count /= 1024
-  return f"{count:.4g} GiB"
-
-
 def _shape(output: Any) -> str:
   return ", ".join(" x ".join(str(d or "T") for d in tensor.shape[1:]) or "scalar" for tensor in tf.nest.flatten(output))
 
@@ -77,8 +69,8 @@ def describe(task: Any, config: ConfigDict, strategy: Strategy, console: Console
   part = config.data.batch_size // strategy.replicas // config.train.accumulate
   compute_bytes = 4 if strategy.precision(config) == "float32" else 2
   activations = sum(_activations(network, compute_bytes, length) for network in task.networks.values()) * part
-  console.show(f"  memory a replica: weights {_size(_bytes(weights))}, optimizer {_size(_bytes(optimizer))}, "
-               f"activations {_size(activations)} for {part} examples")
+  console.show(f"  memory a replica: weights {size_text(_bytes(weights))}, optimizer {size_text(_bytes(optimizer))}, "
+               f"activations {size_text(activations)} for {part} examples")
   data, splits = task.describe_data()
   console.table(f"data: {data}", ["split", "reads", "examples"], splits)
   if known:

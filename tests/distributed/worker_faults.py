@@ -19,12 +19,10 @@ import socket
 import sys
 import time
 
+from tests.kill_harness import RunError, serve
+
 _FAST = "--config.analyses=()", "--noconfig.callbacks.tensorboard"
 _OUTLIVES = 60.0  # seconds that a worker may outlive the one that was struck
-
-
-class RunError(Exception):
-  """What a run did against expectation."""
 
 
 def free_addresses(count):
@@ -161,19 +159,8 @@ def carry_out(folder, command, workers, faults, seed):
 
 
 def main():
-  from dlsuite.quiet import import_tensorflow
-
-  import_tensorflow()
-  from dlsuite import modes  # noqa: F401 - imported before the first fork
-
-  for line in sys.stdin:
-    order = json.loads(line)
-    try:
-      answer = {"starts": carry_out(pathlib.Path(order["folder"]), order["command"], order["workers"], order["faults"],
-                                    order["seed"])}
-    except RunError as e:
-      answer = {"fault": str(e)}
-    print(json.dumps(answer), flush=True)
+  serve(lambda order: {"starts": carry_out(pathlib.Path(order["folder"]), order["command"], order["workers"], order["faults"],
+                                           order["seed"])})
 
 
 if __name__ == "__main__":

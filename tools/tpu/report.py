@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from dlsuite.runs.console import size_text
 from tools.tpu.chips import Topology
 from tools.tpu.compiler import Compiled
 
@@ -74,28 +75,19 @@ def program_lines(kind: str, found: dict[str, Any], topology: Topology) -> list[
     why = "does not fit" if found["out_of_memory"] else "does not compile"
     return [f"  {kind:<9} {why} at global batch {found['batch']:,} ({made})"]
   line, unit = found["roofline"], topology.unit
-  parts = [f"{entry['count']} {name} of {size(entry['bytes'])}" for name, entry in found["collectives"].items()]
+  parts = [f"{entry['count']} {name} of {size_text(entry['bytes'])}" for name, entry in found["collectives"].items()]
   asked = found["all_reduces_asked_for"]
   if asked and topology.replicas > 1:
     parts.append(f"the step asks for {asked} all-reduces")
   return [
     f"  {kind:<9} compiles at global batch {found['batch']:,} ({made})",
-    f"  {'':<9} peak memory a {unit}: {size(found['peak_bytes'])} of {size(found['hbm_bytes'])} "
+    f"  {'':<9} peak memory a {unit}: {size_text(found['peak_bytes'])} of {size_text(found['hbm_bytes'])} "
     f"({100 * found['peak_bytes'] / found['hbm_bytes']:.3g}%)",
-    f"  {'':<9} a step and {unit}: {count(found['flops'])}FLOP, {size(found['bytes_accessed'])} read and written",
+    f"  {'':<9} a step and {unit}: {count(found['flops'])}FLOP, {size_text(found['bytes_accessed'])} read and written",
     f"  {'':<9} collectives: {'; '.join(parts) or 'none'}",
     f"  {'':<9} roofline bound of a step: {duration(line['seconds'])}, by {line['bound']} (compute "
     f"{duration(line['compute_seconds'])}, memory {duration(line['memory_seconds'])})",
   ]
-
-
-def size(value: float) -> str:
-  """Returns bytes in binary units."""
-  for unit in ("B", "KiB", "MiB"):
-    if value < 1024:
-      return f"{value:.4g} {unit}"
-    value /= 1024
-  return f"{value:.4g} GiB"
 
 
 def count(value: float) -> str:
