@@ -65,8 +65,13 @@ GOLDENS: dict[str, dict[str, Golden]] = {
   "experiments/vision/lenet5.py:original": {"classifier": Golden(60_000, 60_840, _LENET_1998)},
   "experiments/foundations/mlp.py:": {"classifier": Golden(60_010, 60_010, "arithmetic: 64x800+800 + 800x10+10")},
   "experiments/foundations/mlp.py:mnist": {"classifier": Golden(636_010, 636_010, _MLP)},
-  "experiments/vision/resnet20.py:": {"classifier": Golden(269_434, 270_810, _RESNET_GREY)},
-  "experiments/vision/resnet20.py:cifar10": {"classifier": Golden(269_722, 271_098, _RESNET)},
+  "experiments/vision/cifar_resnet.py:": {"classifier": Golden(269_434, 270_810, _RESNET_GREY)},
+  "experiments/vision/cifar_resnet.py:cifar10": {"classifier": Golden(269_722, 271_098, _RESNET)},
+  "experiments/vision/cifar_resnet.py:cifar10,se": {"classifier": Golden(
+    269_722 + 2_373, 271_098 + 2_373,
+    "as without gates, and for each of three blocks 16+1 + 16+16, 32x2+2 + 2x32+32, 64x4+4 + 4x64+64")},
+  "experiments/vision/cifar_resnet.py:cifar10,preactivation": {"classifier": Golden(
+    269_722, 271_098, "the same kernels; batch norm: 16 + 5x16 + 16 + 5x32 + 32 + 5x64 + 64 channels, also 688")},
 }
 
 
@@ -88,7 +93,7 @@ def test_parameters_are_counted_to_the_unit(reference, strategy):
 
 # The variants whose networks or evaluation are others than those of the experiment's own smoke run.
 SMOKE = [*(f"{path}:smoke" for path in catalog.names()), "experiments/unsupervised/gan.py:mnist,smoke",
-         "experiments/unsupervised/gan.py:mnist,dcgan,smoke"]
+         "experiments/unsupervised/gan.py:mnist,dcgan,smoke", "experiments/vision/cifar_resnet.py:se,preactivation,smoke"]
 
 
 @pytest.mark.parametrize("reference", SMOKE)

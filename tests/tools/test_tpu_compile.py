@@ -397,7 +397,7 @@ def test_the_exported_step_is_the_step_of_the_loop(strategy):
 
 
 def test_shapes_come_from_what_a_set_declares_where_it_is_not_prepared():
-  exporter = export.Exporter(catalog.load("experiments/vision/resnet20.py:cifar10"), 8)
+  exporter = export.Exporter(catalog.load("experiments/vision/cifar_resnet.py:cifar10"), 8)
   assert not exporter.length_known
   specs, _ = exporter._spec("train")
   assert specs == {"image": tf.TensorSpec([16, 32, 32, 3], tf.uint8), "label": tf.TensorSpec([16], tf.int64)}
