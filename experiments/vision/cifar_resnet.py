@@ -9,7 +9,7 @@ with pre-activation. Hu, Shen & Sun 2017, "Squeeze-and-excitation networks", arX
     python -m dlsuite.main --config=experiments/vision/cifar_resnet.py:cifar10,fast --workdir=/tmp/resnet20_fast
 
 Arguments: `cifar10` or `cifar100` (else the 8x8 digits inside scikit-learn), `fast` (a third of the epochs, one cycle of the
-learning rate, bfloat16), `depth`, `se`, `preactivation`, `smoke`.
+learning rate, bfloat16), `epochs` (another number of them), `depth`, `se`, `preactivation`, `smoke`.
 
 Deviations:
 1. 45,000 images train and 5,000 are watched; the paper fixes its schedule on this split.
@@ -27,7 +27,7 @@ bfloat16 950 a second). `fast`: about 50 minutes there.
 
 from ml_collections import ConfigDict
 
-from dlsuite.config import defaults, finish, parse_arg
+from dlsuite.config import defaults, finish, parse_arg, set_duration
 from dlsuite.errors import ConfigError
 
 PUBLISHED = "cifar10"  # the argument of the paper's own protocol
@@ -37,7 +37,8 @@ _ERRORS = {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.43}  # % on CIFAR-10, 
 
 def get_config(arg: str = "") -> ConfigDict:
   """Returns the config of one variant."""
-  args = parse_arg(arg, cifar10=False, cifar100=False, fast=False, depth=20, se=False, preactivation=False, smoke=False)
+  args = parse_arg(arg, cifar10=False, cifar100=False, fast=False, epochs=0.0, depth=20, se=False, preactivation=False,
+                   smoke=False)
   if args.cifar10 and args.cifar100:
     raise ConfigError("config arguments 'cifar10' and 'cifar100' exclude each other")
   cifar = not args.smoke and (args.cifar10 or args.cifar100)
@@ -65,8 +66,10 @@ def get_config(arg: str = "") -> ConfigDict:
   if args.fast:
     _one_cycle(c)
     if cifar:
-      c.train.steps, c.train.epochs = None, 60.0
+      set_duration(c, "train", "train.epochs", 60.0)
       c.evaluate.every_epochs = 2.0
+  if args.epochs:
+    set_duration(c, "train", "train.epochs", args.epochs)
 
   c.checkpoint.select = "last"  # as the paper: the weights at the end of the schedule
   c.analyses = ("confusion_matrix", "mistakes", "first_layer_filters")
