@@ -50,9 +50,13 @@ class Supervised(Task):
 
     return self.data_identity, [[key, data[key] or "-", size(data[key])] for key in ("train", "valid", "test")]
 
+  def split(self, key: str) -> Split:
+    """Returns a split ready to be read; `key` is `train`, `valid` or `test`."""
+    return Split.open(self.builder, self.config, key)
+
   @functools.cached_property
   def _train_split(self) -> Split:
-    return Split.open(self.builder, self.config, "train")
+    return self.split("train")
 
   @property
   def steps_per_epoch(self) -> int:
@@ -70,16 +74,19 @@ class Supervised(Task):
   @functools.cache  # noqa: B019 - one task a process
   def evaluation(self, split: str) -> Evaluation:
     """Returns the batches of a split, made once."""
-    return pipeline.evaluation_batches(Split.open(self.builder, self.config, split), self.config.evaluate.batch_size,
-                                       self.strategy)
+    return pipeline.evaluation_batches(self.split(split), self.config.evaluate.batch_size, self.strategy)
 
   def arrays(self, split: str) -> dict[str, np.ndarray]:
     """Returns the examples of a split, {word: [N, ...]}."""
-    return Split.open(self.builder, self.config, split).arrays()
+    return self.split(split).arrays()
 
   def outputs(self, batch: Batch, training: bool) -> Any:
     """Returns the networks' outputs for a batch."""
     raise NotImplementedError
+
+  def predicted(self, batch: Batch) -> Any:
+    """Returns what `predict` keeps of a batch: by default the outputs."""
+    return self.outputs(batch, False)
 
   def losses(self, outputs: Any, batch: Batch, training: bool) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Returns the loss of each example [b], and every metric of each example {name: [b]}."""
@@ -129,24 +136,27 @@ class Supervised(Task):
     means = {name: float(s) / float(count) for name, s in zip(self.metrics, sums, strict=True)}
     return Measurement(self.summarize(means), int(count), evaluation.unit)
 
+  @functools.cached_property
+  def _predict_step(self) -> Any:
+    @tf.function
+    def step(batch: Batch) -> dict[str, tf.Tensor]:
+      batch = self.with_evaluation_noise(pipeline.own_part(batch, self.strategy))
+      with self.averaged():
+        found = self.predicted(batch)
+      named = found if isinstance(found, dict) else {"outputs": found}
+      return batch | {name: tf.cast(value, tf.float32) for name, value in named.items()}
+
+    return step
+
   def predict(self, split: str) -> dict[str, np.ndarray]:
     """Returns every feature and the outputs, float32 [N, ...], of each example, in the split's order.
 
     Outputs that are a dict come under their own names, others as `outputs`.
     """
     evaluation = self.evaluation(split)
-
-    @tf.function
-    def step(batch: Batch) -> dict[str, tf.Tensor]:
-      batch = self.with_evaluation_noise(pipeline.own_part(batch, self.strategy))
-      with self.averaged():
-        found = self.outputs(batch, False)
-      named = found if isinstance(found, dict) else {"outputs": found}
-      return batch | {name: tf.cast(value, tf.float32) for name, value in named.items()}
-
     parts: dict[str, list[np.ndarray]] = {}
     for _ in range(evaluation.steps):
-      results = self.strategy.tf.run(step, args=(next(evaluation.batches),))
+      results = self.strategy.tf.run(self._predict_step, args=(next(evaluation.batches),))
       for name, value in results.items():
         parts.setdefault(name, []).append(self.strategy.gathered(value))
     joined = {name: np.concatenate(values) for name, values in parts.items()}
