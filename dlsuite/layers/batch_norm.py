@@ -27,14 +27,14 @@ class BatchNorm(keras.layers.Layer):
     self.momentum, self.epsilon, self.center, self.scale, self.synchronized = momentum, epsilon, center, scale, synchronized
 
   def build(self, input_shape: tuple[int | None, ...]) -> None:
-    """Makes gamma, beta and the two moving averages, all float32 [C]."""
+    """Makes gamma and beta, where they are learnt, and the two moving averages, all float32 [C]."""
 
-    def weight(name: str, value: str, trainable: bool) -> keras.Variable:
+    def weight(name: str, value: str, trainable: bool = True) -> keras.Variable:
       return self.add_weight(name=name, shape=(input_shape[-1],), initializer=value, trainable=trainable, autocast=False,
                              dtype="float32")
 
-    self.gamma = weight("gamma", "ones", self.scale)
-    self.beta = weight("beta", "zeros", self.center)
+    self.gamma = weight("gamma", "ones") if self.scale else tf.ones([input_shape[-1]])
+    self.beta = weight("beta", "zeros") if self.center else tf.zeros([input_shape[-1]])
     self.moving_mean = weight("moving_mean", "zeros", False)
     self.moving_variance = weight("moving_variance", "ones", False)
 
