@@ -21,12 +21,17 @@ OPTIONS = {
   "loss.label_smoothing": (0.0, "at least 0 and below 1"),
   "loss.class_weights": ((), "0 or more and finite"),
   "loss.rubbish": (None, None),
+  "loss.auxiliary": (0.0, "0 or more and finite"),  # weight of each auxiliary head's loss
 }
 GIVES = ("input_shape", "num_outputs")  # to the model's `build`
 
 
 class Classification(Images):
-  """One image [B, H, W, C] uint8 and one label [B] an example; the network gives logits [B, classes]."""
+  """One image [B, H, W, C] uint8 and one label [B] an example; the network gives logits [B, classes].
+
+  A network with auxiliary heads gives a dict of logits, its own as `logits`. The others count in the training loss only, each
+  by `loss.auxiliary`; they are no part of any metric and are not computed outside of training.
+  """
 
   metrics = ("loss", "accuracy", "error")
   units: Mapping[str, str] = {"loss": "nats", "error": "%"}
@@ -44,7 +49,22 @@ class Classification(Images):
       raise ConfigError(f"data.mean has {len(self.config.data.mean)} values but the images have {channels} channel(s)")
     if weights and len(weights) != self.num_classes:
       raise ConfigError(f"loss.class_weights has {len(weights)} values but {self.builder.name} has {self.num_classes} classes")
-    return self.build_model(input_shape=self.input_shape, num_outputs=self.num_classes)
+    networks = self.build_model(input_shape=self.input_shape, num_outputs=self.num_classes)
+    self._evaluated = self._main_head(networks["classifier"])
+    return networks
+
+  def _main_head(self, network: keras.Model) -> keras.Model:
+    """Returns the network without its auxiliary heads; of the same layers."""
+    given = f"loss.auxiliary={self.config.loss.auxiliary:g}"
+    if not isinstance(network.output, dict):
+      if self.config.loss.auxiliary:
+        raise ConfigError(f"{given} but the network {network.name} has no auxiliary heads: set it to 0")
+      return network
+    heads = ", ".join(name for name in network.output if name != "logits")
+    if not self.config.loss.auxiliary:
+      raise ConfigError(f"{given} but the network {network.name} has auxiliary heads ({heads}): give them a weight, e.g. 0.3, "
+                        "or build it without")
+    return keras.Model(network.input, network.output["logits"], name=network.name)
 
   def augment(self, batch: Batch, uniform: Callable[[int], tf.Tensor]) -> Batch:  # type: ignore[override]
     """Augments the images of a training batch in the input pipeline."""
@@ -56,18 +76,30 @@ class Classification(Images):
     floats = tf.cast(images, tf.float32) * (1.0 / (255.0 * std)) - mean / std
     return tf.cast(floats, keras.config.dtype_policy().compute_dtype)
 
-  def outputs(self, batch: Batch, training: bool) -> tf.Tensor:
-    """Returns the logits, float32 [b, classes]."""
-    return tf.cast(self.networks["classifier"](self.preprocess(batch["image"]), training=training), tf.float32)
+  def outputs(self, batch: Batch, training: bool) -> tf.Tensor | dict[str, tf.Tensor]:
+    """Returns the logits, float32 [b, classes]; in training those of each head by name if there are several."""
+    network = self.networks["classifier"] if training else self._evaluated
+    found = network(self.preprocess(batch["image"]), training=training)
+    if isinstance(found, dict):
+      return {name: tf.cast(logits, tf.float32) for name, logits in found.items()}
+    return tf.cast(found, tf.float32)
 
-  def losses(self, outputs: tf.Tensor, batch: Batch, training: bool) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+  def losses(self, outputs: tf.Tensor | dict[str, tf.Tensor], batch: Batch, training: bool
+             ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Returns each example's weighted cross-entropy [b] in nats, and loss, accuracy (0 or 1) and error (0 or 100 %)."""
     labels, options = tf.cast(batch["label"], tf.int32), self.config.loss
     smoothing = options.label_smoothing if training else 0.0
-    plain = cross_entropy(outputs, labels, smoothing, options.rubbish)
-    right = tf.cast(tf.equal(tf.argmax(outputs, -1, output_type=tf.int32), labels), tf.float32)
-    weighted = plain * tf.gather(tf.constant(options.class_weights, tf.float32), labels) if options.class_weights else plain
-    return weighted, {"loss": weighted, "accuracy": right, "error": 100.0 * (1.0 - right)}
+    heads = dict(outputs) if isinstance(outputs, dict) else {"logits": outputs}
+    logits = heads.pop("logits")
+
+    def weighted(logits: tf.Tensor) -> tf.Tensor:
+      plain = cross_entropy(logits, labels, smoothing, options.rubbish)
+      return plain * tf.gather(tf.constant(options.class_weights, tf.float32), labels) if options.class_weights else plain
+
+    loss = weighted(logits)
+    right = tf.cast(tf.equal(tf.argmax(logits, -1, output_type=tf.int32), labels), tf.float32)
+    total = tf.add_n([loss, *(options.auxiliary * weighted(head) for head in heads.values())])
+    return total, {"loss": loss, "accuracy": right, "error": 100.0 * (1.0 - right)}
 
   def predict(self, split: str) -> dict[str, np.ndarray]:
     """Returns image, label, outputs (logits), probabilities [N, classes] and predicted [N] of a split."""

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dlsuite.errors import ConfigError
+from dlsuite.models.vision import lenet5
 from dlsuite.tasks.classification import Classification, cross_entropy
 
 LOGITS = tf.constant(np.random.default_rng(0).normal(0, 3, (16, 10)), tf.float32)
@@ -70,3 +72,42 @@ def test_pixels_are_scaled_to_one_then_centred_and_divided(digits_config, strate
   images = tf.constant([[[[0, 0], [255, 255]], [[51, 102], [153, 204]]]], tf.uint8)
   ours = Classification(digits_config, strategy).preprocess(images)
   np.testing.assert_allclose(ours, [[[[-0.4, -1.6], [1.6, 2.4]], [[0.0, 0.0], [0.8, 1.6]]]], atol=1e-6)
+
+
+def with_head(input_shape, num_outputs, **_):
+  x = inputs = keras.Input(input_shape)
+  heads = {name: keras.layers.Dense(num_outputs, name=name)(keras.layers.Flatten()(x)) for name in ("logits", "auxiliary1")}
+  return keras.Model(inputs, heads, name="two_heads")
+
+
+def two_headed(config, strategy, monkeypatch):
+  monkeypatch.setattr(lenet5, "build", with_head)
+  task = Classification(config, strategy)
+  task.open()
+  return task
+
+
+def test_an_auxiliary_head_counts_by_its_weight_in_the_training_loss_and_in_nothing_else(digits_config, strategy, monkeypatch):
+  digits_config.loss.auxiliary = 0.3
+  task = two_headed(digits_config, strategy, monkeypatch)
+  task.build(1, 0)
+  batch = {"image": tf.constant(np.random.default_rng(0).integers(0, 256, (16, 32, 32, 1)), tf.uint8), "label": LABELS}
+  outputs = task.outputs(batch, True)
+  total, metrics = task.losses(outputs, batch, True)
+  main, auxiliary = (cross_entropy(outputs[name], LABELS) for name in ("logits", "auxiliary1"))
+  np.testing.assert_allclose(total, main + 0.3 * auxiliary, rtol=1e-6)
+  np.testing.assert_array_equal(metrics["loss"], main)
+  evaluated = task.outputs(batch, False)
+  np.testing.assert_array_equal(evaluated, outputs["logits"])
+  np.testing.assert_array_equal(task.losses(evaluated, batch, False)[0], main)
+
+
+def test_a_weight_without_heads_and_heads_without_a_weight_are_refused(digits_config, strategy, monkeypatch):
+  with pytest.raises(ConfigError, match=r"two_heads has auxiliary heads \(auxiliary1\)"):
+    two_headed(digits_config.copy_and_resolve_references(), strategy, monkeypatch).build(1, 0)
+  monkeypatch.undo()
+  digits_config.loss.auxiliary = 0.3
+  task = Classification(digits_config, strategy)
+  task.open()
+  with pytest.raises(ConfigError, match=r"loss\.auxiliary=0\.3 but the network lenet5 has no auxiliary heads"):
+    task.build(1, 0)
