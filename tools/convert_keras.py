@@ -60,8 +60,15 @@ class Application:
 
 
 _VGG: Rules = ((r"conv(\d)_(\d)", r"block\1_conv\2"), ("fc6", "fc1"), ("fc7", "fc2"), ("output", "predictions"))
+_RESNET: Rules = (
+  ("conv1", "conv1_conv"), ("conv1_bn", "conv1_bn"), ("output", "predictions"),
+  *((rf"conv(\d)_(\d+)_{ours}{ending}", rf"conv\1_block\2_{theirs}_{kind}")
+    for theirs, ours in enumerate(("shortcut", "a", "b", "c")) for ending, kind in (("", "conv"), ("_bn", "bn"))))
 
 APPLICATIONS = {
+  "ResNet50": Application("resnet", "caffe", "vision.resnet", {"depth": 50}, _RESNET),
+  "ResNet101": Application("resnet", "caffe", "vision.resnet", {"depth": 101}, _RESNET),
+  "ResNet152": Application("resnet", "caffe", "vision.resnet", {"depth": 152}, _RESNET),
   "VGG16": Application("vgg16", "caffe", "vision.vgg", {"depth": 16}, _VGG),
   "VGG19": Application("vgg19", "caffe", "vision.vgg", {"depth": 19}, _VGG),
 }
@@ -72,7 +79,7 @@ def convert(name: str, weights: str | None, out: str, side: int = 0, classes: in
 
   Args:
     name: a key of `APPLICATIONS`.
-    weights: "imagenet", a file of weights that Keras wrote, or None for random ones.
+    weights: "imagenet", a file of weights that Keras wrote, or None for random ones, of which none is trivial.
     out: the folder, absent or empty.
     side: of the images, in pixels; 0 is the application's own, which its ImageNet weights need.
     classes: how many; ImageNet's weights need 1000.
@@ -117,10 +124,25 @@ def _keras_network(name: str, weights: str | None, shape: tuple[int, ...], class
   if weights not in (None, "imagenet") and not pathlib.Path(str(weights)).is_file():
     raise DataError(f"--weights={weights} is no file; allowed: imagenet, random, or a file of weights that Keras wrote")
   try:
-    return getattr(keras.applications, name)(weights=weights, input_shape=shape, classes=classes, classifier_activation=None)
+    network = getattr(keras.applications, name)(weights=weights, input_shape=shape, classes=classes, classifier_activation=None)
   except Exception as e:  # a bare Exception is what Keras raises for a download that fails
     how = "needs a network the first time, or --weights=PATH" if weights == "imagenet" else "was not written for it"
     raise DataError(f"--application={name}: Keras cannot give --weights={weights}, which {how}: {first_line(e)}") from e
+  if weights is None:
+    _randomize(network)
+  return network
+
+
+def _randomize(network: "keras.Model") -> None:
+  """Makes noise of all weights that a new network has as zeros or ones, so that none of them may be missed unseen."""
+  import numpy as np
+
+  random = np.random.default_rng(0)
+  for v in network.weights:
+    if v.name in ("gamma", "moving_variance"):
+      v.assign(random.uniform(0.5, 1.5, v.shape))
+    elif v.name != "kernel":
+      v.assign(0.1 * random.normal(size=v.shape))
 
 
 def names_of(ours: "keras.Model", application: Application) -> dict[str, str]:
@@ -144,9 +166,13 @@ def names_of(ours: "keras.Model", application: Application) -> dict[str, str]:
 
 
 def _copy(theirs: "keras.Model", ours: "keras.Model", application: Application) -> None:
-  """Copies every weight by the names of layer and weight; nothing may be left over on either side."""
+  """Copies every weight by the names of layer and weight; nothing may be left over on either side.
+
+  Only a convolution's bias that ours has not, since batch norm follows: it goes off the moving mean there.
+  """
   names = names_of(ours, application)
   left = {layer.name for layer in theirs.layers if layer.weights}
+  biases: dict[str, Any] = {}  # {our batch norm: the bias in front of it}
   flip = application.mode == "caffe"  # those networks look at BGR; turning the first kernel's channels round makes it RGB
   for our_name, their_name in names.items():
     if their_name not in left:
@@ -160,8 +186,13 @@ def _copy(theirs: "keras.Model", ours: "keras.Model", application: Application) 
       first = flip and value.ndim == 4
       v.assign(value[:, :, ::-1] if first else value)
       flip = flip and not first
+    if f"{our_name}_bn" in names and "bias" in source:
+      biases[f"{our_name}_bn"] = source.pop("bias")
     if source:
       raise DataError(f"{application.model}: layer {our_name!r} has nothing for {', '.join(source)} of {their_name!r}")
+  for our_name, bias in biases.items():
+    mean = ours.get_layer(our_name).moving_mean
+    mean.assign(mean - bias)
   if left:
     raise DataError(f"{application.model}: no layer takes Keras's {', '.join(sorted(left))}")
 

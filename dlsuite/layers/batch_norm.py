@@ -17,14 +17,16 @@ class BatchNorm(keras.layers.Layer):
     center: whether to learn an offset.
     scale: whether to learn a factor.
     synchronized: statistics over the global batch instead of one replica's part of it.
+    gamma_initializer: what the factors start as, e.g. "zeros" for the last one of a residual branch.
 
   Source: Ioffe & Szegedy 2015, algorithm 1.
   """
 
   def __init__(self, momentum: float = 0.9, epsilon: float = 1.001e-5, center: bool = True, scale: bool = True,
-               synchronized: bool = False, **kwargs: object) -> None:
+               synchronized: bool = False, gamma_initializer: str = "ones", **kwargs: object) -> None:
     super().__init__(**kwargs)
     self.momentum, self.epsilon, self.center, self.scale, self.synchronized = momentum, epsilon, center, scale, synchronized
+    self.gamma_initializer = gamma_initializer
 
   def build(self, input_shape: tuple[int | None, ...]) -> None:
     """Makes gamma and beta, where they are learnt, and the two moving averages, all float32 [C]."""
@@ -33,7 +35,7 @@ class BatchNorm(keras.layers.Layer):
       return self.add_weight(name=name, shape=(input_shape[-1],), initializer=value, trainable=trainable, autocast=False,
                              dtype="float32")
 
-    self.gamma = weight("gamma", "ones") if self.scale else tf.ones([input_shape[-1]])
+    self.gamma = weight("gamma", self.gamma_initializer) if self.scale else tf.ones([input_shape[-1]])
     self.beta = weight("beta", "zeros") if self.center else tf.zeros([input_shape[-1]])
     self.moving_mean = weight("moving_mean", "zeros", False)
     self.moving_variance = weight("moving_variance", "ones", False)
@@ -79,5 +81,5 @@ class BatchNorm(keras.layers.Layer):
 
   def get_config(self) -> dict:
     """Returns the arguments that rebuild the layer."""
-    own = ("momentum", "epsilon", "center", "scale", "synchronized")
+    own = ("momentum", "epsilon", "center", "scale", "synchronized", "gamma_initializer")
     return super().get_config() | {name: getattr(self, name) for name in own}
