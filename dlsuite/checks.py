@@ -185,8 +185,30 @@ def _check_data(config: ConfigDict) -> None:
                       "weights but keep the last averages: take checkpoint.select='best'")
   if "mean" in data and (len(data.mean) != len(data.std) or not all(0 < value < math.inf for value in data.std)):
     raise ConfigError(f"data.mean={data.mean} and data.std={data.std} need one value a channel each, std above 0")
+  if "crop" in data:
+    _check_crop(data)
   if "name" in data:
     _check_splits(config)
+
+
+def _check_crop(data: ConfigDict) -> None:
+  for name in ("area", "ratio", "scales"):
+    values = data.augment[name]
+    if len(values) != 2 or values[0] > values[1]:
+      raise ConfigError(f"data.augment.{name}={values} must be two numbers, the smaller first")
+  if data.augment.area[1] > 1:
+    raise ConfigError(f"data.augment.area={data.augment.area} must be shares of the image, at most 1")
+  if not data.crop:
+    return
+  if data.resize:
+    raise ConfigError(f"data.crop={data.crop} and data.resize={data.resize} exclude each other: set one of them to 0")
+  if data.shorter < data.crop:
+    raise ConfigError(f"data.shorter={data.shorter} is smaller than data.crop={data.crop}: the crop would leave the image")
+  if data.augment.crop == "vgg" and data.augment.scales[0] < data.crop:
+    raise ConfigError(f"data.augment.scales={data.augment.scales} begin below data.crop={data.crop}: the crop would leave the "
+                      "image")
+  if data.cache == "memory":
+    raise ConfigError("data.cache='memory' with data.crop: each epoch crops other windows; take 'auto' or 'stream'")
 
 
 def _check_splits(config: ConfigDict) -> None:

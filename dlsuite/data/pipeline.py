@@ -16,6 +16,7 @@ import tensorflow_datasets as tfds
 from ml_collections import ConfigDict
 
 from dlsuite.data import randomness, records, sources
+from dlsuite.data.crops import Crop, Draws, resized
 from dlsuite.errors import DataError, nearest
 from dlsuite.strategy import Strategy
 
@@ -46,6 +47,7 @@ class Split:
     features: {the task's word: the data set's key}.
     resize: pixels a side that images are brought to, or 0.
     in_memory: whether the decoded examples are held in memory.
+    crop: how images become squares as they are decoded, if not by `resize`.
   """
 
   builder: Any
@@ -54,6 +56,7 @@ class Split:
   features: dict[str, str]
   resize: int
   in_memory: bool
+  crop: Crop | None = None
 
   @classmethod
   def open(cls, builder: Any, config: ConfigDict, key: str) -> "Split":
@@ -70,25 +73,45 @@ class Split:
                         f"it has: {', '.join(known)}")
     name = config.data[key]
     size = sources.num_examples(builder, name, f"data.{key}")
-    shapes = [_shape(builder, feature, config.data.resize) for feature in features.values()]
+    crop = crop_of(config)
+    pixels = (crop.shorter if crop.keep_square else crop.size) if crop else config.data.resize
+    shapes = [_shape(builder, feature, pixels) for feature in features.values()]
     bytes_an_example = sum(int(np.prod([d or 512 for d in shape])) for shape in shapes)
     cache = config.data.cache
     in_memory = cache == "memory" or (cache == "auto" and bytes_an_example * size <= _MEMORY_LIMIT)
-    return cls(builder, name, size, features, config.data.resize, in_memory)
+    if crop and key == "train":  # each epoch has other windows
+      in_memory = False
+    return cls(builder, name, size, features, config.data.resize, in_memory, crop)
 
-  def decode(self, example: dict[str, tf.Tensor]) -> Batch:
-    """Picks the mapped features of one decoded example and brings images to their size."""
+  def _is_image(self, feature: str) -> bool:
+    return isinstance(self.builder.info.features[feature], tfds.features.Image)
+
+  @property
+  def decoders(self) -> dict[str, Any] | None:
+    """What tfds shall leave to `decode`: images that are cropped as they are read."""
+    return {feature: tfds.decode.SkipDecoding() for feature in self.features.values()
+            if self._is_image(feature)} if self.crop else None
+
+  def decode(self, example: dict[str, tf.Tensor], draws: Draws | None = None) -> Batch:
+    """Picks the mapped features of one example and brings images to their size.
+
+    Args:
+      example: decoded by tfds, but for what `decoders` names.
+      draws: random numbers of the example where it is one of the training, for a random crop.
+    """
     batch = {word: example[feature] for word, feature in self.features.items()}
     for word, feature in self.features.items():
-      if self.resize and isinstance(self.builder.info.features[feature], tfds.features.Image):
-        resized = tf.image.resize(batch[word], [self.resize, self.resize], antialias=True)
-        batch[word] = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+      if self.crop and self._is_image(feature):
+        channels = self.builder.info.features[feature].shape[-1]
+        batch[word] = self.crop.train(batch[word], channels, draws) if draws else self.crop.evaluate(batch[word], channels)
+      elif self.resize and self._is_image(feature):
+        batch[word] = resized(batch[word], self.resize)
     return batch
 
   def examples(self) -> tf.data.Dataset:
     """Returns the decoded examples in the split's own order."""
     config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
-    dataset = self.builder.as_dataset(split=self.name, shuffle_files=False, read_config=config)
+    dataset = self.builder.as_dataset(split=self.name, shuffle_files=False, read_config=config, decoders=self.decoders)
     return dataset.map(self.decode, num_parallel_calls=PARALLEL, deterministic=True)
 
   def arrays(self) -> dict[str, np.ndarray]:
@@ -105,6 +128,16 @@ class Split:
     return {word: np.concatenate([part[word] for part in parts]) for word in self.features}
 
 
+def crop_of(config: ConfigDict) -> Crop | None:
+  """Returns how the config crops images as they are read, or None."""
+  data = config.data
+  if not data.get("crop", 0):
+    return None
+  how = data.augment
+  return Crop(data.crop, how.crop, tuple(how.area), tuple(how.ratio), tuple(how.scales), data.shorter,
+              config.evaluate.get("augment", "none") == "ten_crop")
+
+
 def _shape(builder: Any, feature: str, resize: int) -> tuple[int | None, ...]:
   kind = builder.info.features[feature]
   if resize and isinstance(kind, tfds.features.Image):
@@ -114,7 +147,7 @@ def _shape(builder: Any, feature: str, resize: int) -> tuple[int | None, ...]:
 
 def feature_shape(builder: Any, config: ConfigDict, word: str) -> tuple[int | None, ...]:
   """Returns the shape of one example's feature as the network sees it, e.g. (28, 28, 1)."""
-  return _shape(builder, config.data.features[word], config.data.resize)
+  return _shape(builder, config.data.features[word], config.data.get("crop", 0) or config.data.resize)
 
 
 def train_batches(split: Split, config: ConfigDict, strategy: Strategy, start_step: int, augment: Augment | None) -> Any:
@@ -159,7 +192,14 @@ def train_batches(split: Split, config: ConfigDict, strategy: Strategy, start_st
 
   def from_files(first_replica: int) -> tf.data.Dataset:
     first_epoch, skipped = start_step // steps_per_epoch, start_step % steps_per_epoch * batch_size
-    deserialize = split.builder.info.features.deserialize_example
+
+    def decode(epoch: tf.Tensor, position: tf.Tensor, record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, Batch]:
+      example = split.builder.info.features.deserialize_example(record, decoders=split.decoders)
+
+      def draws(first: int, count: int) -> tf.Tensor:
+        return randomness.uniform(config.seed, epoch, position[tf.newaxis], first + tf.range(count))[0]
+
+      return epoch, position, split.decode(example, draws)
 
     def epoch_records(epoch: tf.Tensor) -> tf.data.Dataset:
       dataset = records.shuffled(split.builder, split.name, config.seed, epoch).take(steps_per_epoch * batch_size)
@@ -171,8 +211,7 @@ def train_batches(split: Split, config: ConfigDict, strategy: Strategy, start_st
       return (replica >= first_replica) & (replica < first_replica + local)
 
     dataset = tf.data.Dataset.counter(first_epoch).flat_map(epoch_records)
-    dataset = dataset.map(lambda epoch, position, record: (epoch, position, split.decode(deserialize(record))),
-                          num_parallel_calls=PARALLEL, deterministic=True)
+    dataset = dataset.map(decode, num_parallel_calls=PARALLEL, deterministic=True)
     return dataset.batch(part, drop_remainder=True).map(augmented, num_parallel_calls=PARALLEL, deterministic=True)
 
   return distribute(from_memory if split.in_memory else from_files, strategy)

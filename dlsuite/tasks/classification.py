@@ -16,6 +16,13 @@ from dlsuite.training.learner import Batch
 # What this task adds to a config, with what is allowed (`checks.DEMANDS`).
 OPTIONS = {
   "data.mean": ((0.0,), None), "data.std": ((1.0,), "above 0 and finite"),  # a value per channel, of pixels scaled to [0, 1]
+  # Sets whose images differ in size: the network sees squares of `crop` pixels, 0 is off (`dlsuite.data.crops`).
+  "data.crop": (0, "0 or more and finite"),
+  "data.shorter": (256, "above 0 and finite"),  # evaluation: shorter side in pixels, of which the centre is cropped
+  "data.augment.crop": ("inception", ("inception", "vgg", "centre")),
+  "data.augment.area": ((0.08, 1.0), "above 0 and finite"),  # inception: share of the image
+  "data.augment.ratio": ((0.75, 1.3333), "above 0 and finite"),  # inception: width to height
+  "data.augment.scales": ((256.0, 512.0), "above 0 and finite"),  # vgg: shorter side in pixels
   "data.augment.pad_crop": (0, "0 or more and finite"),  # pixels
   "data.augment.flip": (False, None),
   "loss.label_smoothing": (0.0, "at least 0 and below 1"),
