@@ -5,7 +5,8 @@ Proceedings of the IEEE 86(11). Section III.C and figure 9: 0.95% test error on 
 
     python -m dlsuite.main --config=experiments/vision/lenet5.py:mnist --workdir=/tmp/lenet5
 
-Arguments: `mnist` (else the 8x8 digits inside scikit-learn), `original` (the 1998 network), `width=2.0`, `smoke`.
+Arguments: `mnist` (else the 8x8 digits inside scikit-learn), `original` (the 1998 network), `width=2.0`, `pictures` (all that
+can be drawn of a network of images), `smoke`.
 
 Deviations of the modern reading:
 1. ReLU, max-pooling and softmax with cross-entropy instead of scaled tanh, trainable subsampling and RBF units.
@@ -28,7 +29,7 @@ PUBLISHED = "mnist"  # the argument of the paper's own protocol
 
 def get_config(arg: str = "") -> ConfigDict:
   """Returns the config of one variant."""
-  args = parse_arg(arg, mnist=False, original=False, width=1.0, smoke=False)
+  args = parse_arg(arg, mnist=False, original=False, width=1.0, pictures=False, smoke=False)
   mnist = args.mnist and not args.smoke
   c = defaults("lenet5", task="classification")
 
@@ -65,6 +66,8 @@ def get_config(arg: str = "") -> ConfigDict:
 
   c.checkpoint.monitor = "val_error"
   c.analyses = ("confusion_matrix", "mistakes", "first_layer_filters")
+  if args.pictures:
+    c.analyses += ("activations", "saliency", "grad_cam", "occlusion", "nearest_neighbours", "feature_plane")
 
   if mnist:
     c.reference.update(metric="error", value=0.95, unit="%", paper="LeCun et al. 1998, LeNet-5", table="figure 9",
