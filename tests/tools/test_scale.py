@@ -1,0 +1,55 @@
+"""The arithmetic of a training on a slice, by hand."""
+
+import json
+
+import pytest
+
+from tools import scale
+from tools.tpu import chips
+
+
+def step(name, batch, **changes):
+  values = {"bound": 0.05, "bound_by": "memory", "flops": 3e12, "reduced": 100e6} | changes
+  return scale.Slice(chips.topology(name), batch, **values)
+
+
+def test_corners_of_an_open_grid_have_two_links_and_a_torus_has_four():
+  assert [step(f"v5e:{shape}", 256).links for shape in ("1x1", "2x4", "8x8", "8x16", "16x16")] == [0, 2, 2, 3, 4]
+
+
+def test_eight_chips_add_up_100_megabytes_in_1750_microseconds():
+  # Each sends 2 x 7/8 x 100 MB = 175 MB over two links of 50 GB/s.
+  assert step("v5e:2x4", 1024).all_reduce == pytest.approx(175e6 / 100e9)
+  assert step("v5e:16x16", 8192).all_reduce == pytest.approx(2 * 255 / 256 * 100e6 / 200e9)
+  assert step("v5e:1x1", 128).all_reduce == 0
+
+
+def test_ninety_epochs_of_imagenet_are_112590_steps_of_1024():
+  found = step("v5e:2x4", 1024, reduced=0.0)
+  assert found.steps(1_281_167, 90) == 112_590  # 1,251 an epoch, 143 images of each are left over
+  assert found.hours(1_281_167, 90) == pytest.approx(112_590 * 0.05 / 3600)
+  assert found.hours(1_281_167, 90, efficiency=0.5) == pytest.approx(2 * 112_590 * 0.05 / 3600)
+
+
+def test_utilisation_is_the_share_of_the_published_peak():
+  assert step("v5e:1x1", 128).utilisation == pytest.approx(60e12 / 197e12)
+  assert step("v3:2x2", 1024).utilisation == pytest.approx(60e12 / 61.5e12)  # a replica is one core of two
+
+
+def test_a_report_becomes_a_row(tmp_path, capsys):
+  program = {"compiles": True, "batch": 1024, "flops": 3e12, "collectives": {"all-reduce": {"count": 3, "bytes": 100e6}},
+             "roofline": {"seconds": 0.05, "bound": "memory"}}
+  path = tmp_path / "report.json"
+  path.write_text(json.dumps({"topology": "v5e:2x4", "stages": [{"programs": {"train": program}}]}))
+  assert scale.main([str(path), "--images=1281167", "--epochs=90", "--image_bytes=100000", "--decoded=1000"]) == 0
+  row = [cell.strip() for cell in capsys.readouterr().out.splitlines()[-1].split("|")[1:-1]]
+  # 1,024 images in 51.75 ms: 19,787 a second, 2,473 a chip; 112,590 x 51.75 ms = 1.62 h, on 8 chips 12.9.
+  assert row == ["v5e:2x4", "1,024 (128)", "112,590", "50.00 ms, memory", "1.75 ms for 100.0 MB", "19,800", "247 MB/s", "2.5",
+                 "1.62", "12.9", "", ""]
+
+
+def test_a_report_of_a_step_that_does_not_compile_is_refused(tmp_path, capsys):
+  path = tmp_path / "report.json"
+  path.write_text(json.dumps({"topology": "v5e:2x4", "stages": [{"programs": {"train": {"compiles": False}}}]}))
+  assert scale.main([str(path), "--images=1", "--epochs=1", "--image_bytes=1"]) == 2
+  assert capsys.readouterr().err == "scale: v5e:2x4: the training step did not compile\n"

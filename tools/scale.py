@@ -1,0 +1,152 @@
+"""What a training on a TPU slice needs and how long it takes at least, from reports of the compile check: arithmetic only.
+
+    python -m tools.tpu_compile --config=experiments/vision/resnet.py:imagenet --topology=v5e:2x4 --json=v5e_2x4.json
+    python -m tools.scale --images=1281167 --epochs=90 --image_bytes=115440 v5e_2x4.json ...
+
+Prints a Markdown table with a line a report. `--efficiency` is the share of the roofline's rate that a real run reached, if one
+is known; the hours are then also given at that share. Nothing here was measured on a TPU.
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+import pathlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from tools.tpu import chips
+
+# Bits a second of one link and one direction, and the side from which on an axis is closed to a ring.
+# v5e: https://cloud.google.com/tpu/docs/v5e (1,600 Gbit/s a chip, 4 links); v3: Jouppi et al. 2020, CACM 63(7), table 3.
+_LINKS = {"v3": (656e9, 32), "v5e": (400e9, 16)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Slice:
+  """One data-parallel training on one slice.
+
+  Attributes:
+    topology: the slice.
+    batch: global.
+    bound: seconds of a step by the roofline of one replica, without communication.
+    bound_by: `compute` or `memory`.
+    flops: of a replica's step.
+    reduced: bytes that every step adds up over the replicas, a replica.
+  """
+
+  topology: chips.Topology
+  batch: int
+  bound: float
+  bound_by: str
+  flops: float
+  reduced: float
+
+  @classmethod
+  def read(cls, report: Mapping[str, Any]) -> "Slice":
+    """Returns the training step of a report of `tools.tpu_compile`.
+
+    Raises:
+      ValueError: if it did not compile.
+    """
+    program = report["stages"][0]["programs"]["train"]
+    if not program["compiles"]:
+      raise ValueError(f"{report['topology']}: the training step did not compile")
+    reduced = sum(entry["bytes"] for name, entry in program["collectives"].items() if name.startswith("all-reduce"))
+    line = program["roofline"]
+    return cls(chips.topology(report["topology"]), program["batch"], line["seconds"], line["bound"], program["flops"], reduced)
+
+  @property
+  def links(self) -> int:
+    """Links of the chip that has fewest: 2 an axis that is a ring, 1 one that is not (none where the axis has one chip)."""
+    kind, _, shape = self.topology.name.partition(":")
+    closed = _LINKS[kind][1]
+    return sum(0 if side == 1 else 2 if side >= closed else 1 for side in map(int, shape.split("x")))
+
+  @property
+  def all_reduce(self) -> float:
+    """Least seconds to add the gradients up: every chip sends 2 (n - 1) / n of them through its links.
+
+    Source: Patarasuk & Yuan 2009, "Bandwidth optimal all-reduce algorithms for clusters of workstations", theorem 1.
+    """
+    n = self.topology.chips
+    if n == 1:
+      return 0.0
+    a_second = self.links * _LINKS[self.topology.name.partition(":")[0]][0] / 8
+    return 2 * (n - 1) / n * self.reduced / a_second
+
+  @property
+  def utilisation(self) -> float:
+    """Share of the peak FLOPs at the bound."""
+    return self.flops / self.bound / (self.topology.chip.flops / self.topology.chip.replicas)
+
+  def hours(self, images: int, epochs: float, efficiency: float = 1.0) -> float:
+    """Returns the hours of a training at a share of the bound's rate, communication not hidden behind anything."""
+    return self.steps(images, epochs) * (self.bound + self.all_reduce) / efficiency / 3600
+
+  def steps(self, images: int, epochs: float) -> int:
+    """Returns the steps of a training; the last partial batch of an epoch is dropped."""
+    return int(epochs * (images // self.batch))
+
+  @property
+  def rate(self) -> float:
+    """Images a second at the bound."""
+    return self.batch / (self.bound + self.all_reduce)
+
+
+def table(slices: list[Slice], images: int, epochs: float, image_bytes: int, decoded: float, efficiency: float | None
+          ) -> list[str]:
+  """Returns the lines of a Markdown table.
+
+  Args:
+    slices: one a row.
+    images: of the training split.
+    epochs: passes over it.
+    image_bytes: of an encoded image, on average.
+    decoded: images a second that one processor core decodes, crops and resizes.
+    efficiency: share of the bound's rate that is expected, or None.
+  """
+  share = "" if efficiency is None else f" hours at {100 * efficiency:.0f}% of it |"
+  lines = [
+    "| slice | batch (a chip) | steps | step: roofline | + all-reduce | images/s | read a chip | cores a chip | hours, bound |"
+    f"{share} chip-hours | price of a chip-hour | cost |", "|" + "---|" * (12 + (efficiency is not None))]
+  for s in slices:
+    n = s.topology.chips
+    hours = s.hours(images, epochs)
+    likely = hours if efficiency is None else s.hours(images, epochs, efficiency)
+    lines.append(
+      f"| {s.topology.name} | {s.batch:,} ({s.batch // n}) | {s.steps(images, epochs):,} | {1e3 * s.bound:.2f} ms, {s.bound_by} "
+      f"| {1e3 * s.all_reduce:.2f} ms for {s.reduced / 1e6:.1f} MB | {_rounded(s.rate):,} | {s.rate / n * image_bytes / 1e6:.0f} MB/s "
+      f"| {s.rate / n / decoded:.1f} | {hours:.2f} |" + ("" if efficiency is None else f" {likely:.2f} |")
+      + f" {likely * n:.1f} | | |")
+  return lines
+
+
+def _rounded(value: float) -> int:
+  """Returns a number to three figures."""
+  unit = 10 ** max(0, math.floor(math.log10(value)) - 2)
+  return round(value / unit) * unit
+
+
+def main(argv: list[str] | None = None) -> int:
+  """Prints the table; returns 2 with one line for a report that cannot be used."""
+  parser = argparse.ArgumentParser(prog="scale", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument("reports", nargs="+", help="JSON of tools.tpu_compile")
+  parser.add_argument("--images", type=int, required=True, help="images of the training split")
+  parser.add_argument("--epochs", type=float, required=True)
+  parser.add_argument("--image_bytes", type=int, required=True, help="of an encoded image, on average")
+  parser.add_argument("--decoded", type=float, default=820.0, help="images a second that one core decodes and crops")
+  parser.add_argument("--efficiency", type=float, default=None, help="share of the bound's rate that is expected")
+  options = parser.parse_args(argv)
+  try:
+    slices = [Slice.read(json.loads(pathlib.Path(path).read_text(encoding="utf-8"))) for path in options.reports]
+  except (OSError, ValueError, KeyError) as e:
+    print(f"scale: {e if isinstance(e, (OSError, ValueError)) else f'a report has no {e}'}", file=sys.stderr)
+    return 2
+  print("\n".join(table(slices, options.images, options.epochs, options.image_bytes, options.decoded, options.efficiency)))
+  return 0
+
+
+if __name__ == "__main__":
+  sys.exit(main())
