@@ -47,7 +47,7 @@ class Application:
     model: ours, as `model.name` names it.
     arguments: of its builder.
     names: turns the name of each of our layers that has weights into Keras's: regular expressions that must match whole
-      names, and what to put for them, tried in turn; or a function of all our names, in the order of the network.
+      names, and what to put for them, tried in turn; or a function of all our names and all of Keras's.
     side: of the images, in pixels.
   """
 
@@ -55,7 +55,7 @@ class Application:
   mode: str
   model: str
   arguments: Mapping[str, Any]
-  names: Rules | Callable[[list[str]], dict[str, str]]
+  names: Rules | Callable[[list[str], list[str]], dict[str, str]]
   side: int = 224
 
 
@@ -65,12 +65,35 @@ _RESNET: Rules = (
   *((rf"conv(\d)_(\d+)_{ours}{ending}", rf"conv\1_block\2_{theirs}_{kind}")
     for theirs, ours in enumerate(("shortcut", "a", "b", "c")) for ending, kind in (("", "conv"), ("_bn", "bn"))))
 
+# Keras's Inception-v3 leaves its layers without names, numbered as they are made: ours in that order, by kind of module.
+_STEM = [f"conv{i}" for i in range(1, 6)]
+_MODULE35 = ["1x1", "5x5_reduce", "5x5", "double_reduce", "double_1", "double_2", "pool_proj"]
+_MODULE17 = ["1x1", "7x7_reduce", "7x7_1", "7x7_2", "double_reduce", *(f"double_{i}" for i in range(1, 5)), "pool_proj"]
+_MODULE8 = ["1x1", "3x3_reduce", "3x3_row", "3x3_column", "double_reduce", "double_1", "double_row", "double_column",
+            "pool_proj"]
+_SHRINK = {3: ["3x3", "double_reduce", "double_1", "double_2"],
+           8: ["3x3_reduce", "3x3", "7x7_reduce", "7x7_1", "7x7_2", "7x7_3"]}
+
+
+def _inception_v3(_: list[str], theirs: list[str]) -> dict[str, str]:
+  kinds = [_MODULE35] * 3 + [_SHRINK[3]] + [_MODULE17] * 4 + [_SHRINK[8]] + [_MODULE8] * 2
+  ours = [*_STEM, *(f"mixed{i}_{path}" for i, kind in enumerate(kinds) for path in kind)]
+
+  def made(kind: str) -> list[str]:
+    found = [name for name in theirs if re.fullmatch(rf"{kind}(_\d+)?", name)]
+    return sorted(found, key=lambda name: int(name[len(kind) + 1:] or 0))
+
+  return (dict(zip(ours, made("conv2d"), strict=True)) | {"output": "predictions"}
+          | dict(zip((f"{name}_bn" for name in ours), made("batch_normalization"), strict=True)))
+
+
 APPLICATIONS = {
   "ResNet50": Application("resnet", "caffe", "vision.resnet", {"depth": 50}, _RESNET),
   "ResNet101": Application("resnet", "caffe", "vision.resnet", {"depth": 101}, _RESNET),
   "ResNet152": Application("resnet", "caffe", "vision.resnet", {"depth": 152}, _RESNET),
   "VGG16": Application("vgg16", "caffe", "vision.vgg", {"depth": 16}, _VGG),
   "VGG19": Application("vgg19", "caffe", "vision.vgg", {"depth": 19}, _VGG),
+  "InceptionV3": Application("inception_v3", "tf", "vision.inception_v3", {"auxiliary": False}, _inception_v3, side=299),
 }
 
 
@@ -145,7 +168,7 @@ def _randomize(network: "keras.Model") -> None:
       v.assign(0.1 * random.normal(size=v.shape))
 
 
-def names_of(ours: "keras.Model", application: Application) -> dict[str, str]:
+def names_of(ours: "keras.Model", theirs: "keras.Model", application: Application) -> dict[str, str]:
   """Returns {our layer: Keras's} for each of our layers that has weights.
 
   Raises:
@@ -153,7 +176,7 @@ def names_of(ours: "keras.Model", application: Application) -> dict[str, str]:
   """
   own = [layer.name for layer in ours.layers if layer.weights]
   if callable(application.names):
-    return application.names(own)
+    return application.names(own, [layer.name for layer in theirs.layers])
   found = {}
   for name in own:
     for pattern, replacement in application.names:
@@ -170,7 +193,7 @@ def _copy(theirs: "keras.Model", ours: "keras.Model", application: Application) 
 
   Only a convolution's bias that ours has not, since batch norm follows: it goes off the moving mean there.
   """
-  names = names_of(ours, application)
+  names = names_of(ours, theirs, application)
   left = {layer.name for layer in theirs.layers if layer.weights}
   biases: dict[str, Any] = {}  # {our batch norm: the bias in front of it}
   flip = application.mode == "caffe"  # those networks look at BGR; turning the first kernel's channels round makes it RGB

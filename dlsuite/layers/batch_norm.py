@@ -47,6 +47,10 @@ class BatchNorm(keras.layers.Layer):
     y = self._train(x) if training else self._fused(x, self.moving_mean, self.moving_variance, False)[0]
     return y[:, 0, 0, :] if flat else y
 
+  def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """Returns the input's shape."""
+    return input_shape
+
   def _fused(self, x: tf.Tensor, mean: object, variance: object, training: bool) -> tuple[tf.Tensor, ...]:
     gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
     mean, variance = (tf.convert_to_tensor(v, tf.float32) for v in (mean, variance))

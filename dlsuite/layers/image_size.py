@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 
 import keras
 
@@ -88,11 +88,19 @@ def lost_at(network: keras.Model, input_shape: tuple[int, ...]) -> tuple[str, Sh
     if first is None or len(first) != 4:  # behind the feature maps: vectors, whose sizes are those of the weights
       continue
     try:
-      leaving = layer.compute_output_shape(arriving if several else first)
+      leaving = _leaving(layer, arriving if several else first)
     except ValueError:
       return layer.name, first
     if 0 in leaving[1:3]:
       return layer.name, first
     if len(leaving) == 4:
-      shapes[id(layer.output)] = tuple(leaving)
+      shapes[id(layer.output)] = leaving
   return None
+
+
+def _leaving(layer: keras.layers.Layer, arriving: Any) -> Shape:
+  try:
+    return tuple(layer.compute_output_shape(arriving))
+  except NotImplementedError:  # Keras traces a layer of ours that does not say
+    specs = keras.tree.map_shape_structure(keras.KerasTensor, arriving)
+    return tuple(layer.compute_output_spec(specs).shape)

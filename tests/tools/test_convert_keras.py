@@ -76,7 +76,7 @@ def test_a_layer_without_a_rule_is_named():
   network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="odd")])
   application = convert_keras.Application("vgg16", "tf", "vision.vgg", {}, (("conv.*", "x"),))
   with pytest.raises(DataError, match="nothing for layer 'odd'"):
-    convert_keras.names_of(network, application)
+    convert_keras.names_of(network, network, application)
 
 
 def test_every_application_is_one_of_keras_and_its_pixels_are_known():

@@ -1,0 +1,68 @@
+"""What is said of an image that is too small for a network."""
+
+import keras
+import pytest
+from keras import layers
+
+from dlsuite.errors import ConfigError
+from dlsuite.layers.image_size import lost_at, refuses_small_images, smallest_side
+
+
+@refuses_small_images
+def build(input_shape: tuple[int, ...], units: int = 4) -> keras.Model:
+  """Two paths that leave nothing of a side below 9: (9 - 3) // 2 + 1 = 4, a mean of 4, and 4 -> 2 -> 1."""
+  x = inputs = keras.Input(input_shape)
+  x = layers.Conv2D(2, 3, 2, name="conv")(x)
+  y = layers.AveragePooling2D(4, name="mean")(x)
+  z = layers.MaxPool2D(2, name="pool2")(layers.MaxPool2D(2, name="pool1")(x))
+  x = layers.Flatten()(layers.Concatenate()([y, z]))
+  return keras.Model(inputs, layers.Dense(units)(x), name="two_paths")
+
+
+def test_the_smallest_size_works_and_the_one_below_is_refused_with_the_layer():
+  assert build((9, 9, 1)).output.shape == (None, 4)
+  with pytest.raises(ConfigError, match=r"images of 8x8 are too small for two_paths: nothing is left of them after its layer "
+                                        r"'mean', which gets 3x3; the smallest that work are 9x9 \(data\.resize\)"):
+    build((8, 8, 1))
+
+
+def test_one_short_side_is_enough_to_be_refused():
+  with pytest.raises(ConfigError, match=r"images of 40x8 are too small"):
+    build((40, 8, 1))
+
+
+@pytest.mark.parametrize(("side", "layer"), [(1, "conv"), (2, "conv"), (3, "pool1"), (8, "mean"), (9, None), (50, None)])
+def test_the_layer_is_the_first_that_leaves_nothing(side, layer):
+  network = build((16, 16, 1))
+  lost = lost_at(network, (side, side, 1))
+  # Paths are looked at in the network's order, in which the poolings may come before the mean.
+  assert (lost and lost[0]) in ({layer} if layer != "pool1" else {"pool1", "mean"})
+
+
+def test_the_search_agrees_with_building_every_size():
+  network, builds = build((16, 16, 1)), []
+  for side in range(1, 17):
+    try:
+      builds.append(bool(build.__wrapped__((side, side, 1))))
+    except ValueError:
+      builds.append(False)
+  assert builds.index(True) + 1 == smallest_side(network, 16) == 9 and all(builds[8:])
+
+
+class Halves(keras.layers.Layer):
+  """Does not say what shape it gives."""
+
+  def call(self, x):
+    return keras.ops.max_pool(x, 2)
+
+
+def test_a_layer_that_does_not_say_its_shape_is_traced():
+  x = inputs = keras.Input((16, 16, 1))
+  network = keras.Model(inputs, Halves(name="b")(Halves(name="a")(x)))
+  assert smallest_side(network, 16) == 4
+  assert lost_at(network, (3, 3, 1)) == ("b", (None, 1, 1, 1))
+
+
+def test_another_mistake_is_not_taken_for_a_small_image():
+  with pytest.raises(ValueError, match="units"):
+    build((16, 16, 1), units=-1)

@@ -1,0 +1,27 @@
+"""Local response normalisation against its formula."""
+
+import numpy as np
+import tensorflow as tf
+
+from dlsuite.layers.local_response_norm import LocalResponseNorm
+
+
+def test_each_channel_is_divided_as_the_formula_of_2012_says():
+  x = np.random.default_rng(0).normal(0, 30, (2, 3, 4, 7)).astype(np.float32)
+  wanted = np.empty_like(x)
+  for i in range(7):  # b_i = a_i / (k + alpha sum_{j = max(0, i - n/2)}^{min(N - 1, i + n/2)} a_j^2)^beta
+    total = np.square(x[..., max(0, i - 2):min(6, i + 2) + 1]).sum(-1)
+    wanted[..., i] = x[..., i] / (2 + 1e-4 * total) ** 0.75
+  np.testing.assert_allclose(LocalResponseNorm()(x), wanted, rtol=1e-5)
+
+
+def test_short_types_do_not_overflow_where_their_squares_would():
+  x = tf.fill((1, 1, 1, 5), tf.constant(3000.0, tf.float16))
+  y = LocalResponseNorm(dtype="float16")(x)
+  assert y.dtype == tf.float16
+  np.testing.assert_allclose(y[0, 0, 0, 2], 3000 / (2 + 1e-4 * 5 * 3000.0**2) ** 0.75, rtol=2e-3)
+
+
+def test_a_saved_layer_is_rebuilt_from_its_config():
+  layer = LocalResponseNorm(size=3, alpha=0.1, beta=0.5, k=1.0)
+  assert LocalResponseNorm.from_config(layer.get_config()).get_config() == layer.get_config()
