@@ -64,6 +64,11 @@ _RESNET: Rules = (
   ("conv1", "conv1_conv"), ("conv1_bn", "conv1_bn"), ("output", "predictions"),
   *((rf"conv(\d)_(\d+)_{ours}{ending}", rf"conv\1_block\2_{theirs}_{kind}")
     for theirs, ours in enumerate(("shortcut", "a", "b", "c")) for ending, kind in (("", "conv"), ("_bn", "bn"))))
+_DENSENET: Rules = (
+  ("conv1", "conv1_conv"), ("conv1_bn", "conv1_bn"), ("last_bn", "bn"), ("output", "predictions"),
+  *((rf"transition{i}{ours}", f"pool{i + 1}_{theirs}") for i in (1, 2, 3) for ours, theirs in (("", "conv"), ("_bn", "bn"))),
+  *((rf"block{i}_layer(\d+)_{ours}", rf"conv{i + 1}_block\1_{theirs}") for i in (1, 2, 3, 4)
+    for ours, theirs in (("a_bn", "0_bn"), ("a", "1_conv"), ("b_bn", "1_bn"), ("b", "2_conv"))))
 
 # Keras's Inception-v3 leaves its layers without names, numbered as they are made: ours in that order, by kind of module.
 _STEM = [f"conv{i}" for i in range(1, 6)]
@@ -91,6 +96,9 @@ APPLICATIONS = {
   "ResNet50": Application("resnet", "caffe", "vision.resnet", {"depth": 50}, _RESNET),
   "ResNet101": Application("resnet", "caffe", "vision.resnet", {"depth": 101}, _RESNET),
   "ResNet152": Application("resnet", "caffe", "vision.resnet", {"depth": 152}, _RESNET),
+  "DenseNet121": Application("densenet", "torch", "vision.densenet", {"depth": 121}, _DENSENET),
+  "DenseNet169": Application("densenet", "torch", "vision.densenet", {"depth": 169}, _DENSENET),
+  "DenseNet201": Application("densenet", "torch", "vision.densenet", {"depth": 201}, _DENSENET),
   "VGG16": Application("vgg16", "caffe", "vision.vgg", {"depth": 16}, _VGG),
   "VGG19": Application("vgg19", "caffe", "vision.vgg", {"depth": 19}, _VGG),
   "InceptionV3": Application("inception_v3", "tf", "vision.inception_v3", {"auxiliary": False}, _inception_v3, side=299),

@@ -17,10 +17,10 @@ def _run(layer: keras.layers.Layer, x: tf.Tensor) -> list[np.ndarray]:
   return [y.numpy(), *(g.numpy() for g in tape.gradient(loss, [x, *(v.value for v in layer.trainable_variables)]))]
 
 
-def _both(dtype: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
-  x = tf.constant(np.random.default_rng(0).normal(size=(4, 9, 8, 3)), tf.float32)
-  ours = convolution.Conv2D(6, 3, 2, "same", dtype=dtype)
-  theirs = keras.layers.Conv2D(6, 3, 2, "same", dtype=dtype)
+def _both(dtype: str, channels: int = 3, filters: int = 6, groups: int = 1) -> tuple[list[np.ndarray], list[np.ndarray]]:
+  x = tf.constant(np.random.default_rng(0).normal(size=(4, 9, 8, channels)), tf.float32)
+  ours = convolution.Conv2D(filters, 3, 2, "same", dtype=dtype, groups=groups)
+  theirs = keras.layers.Conv2D(filters, 3, 2, "same", dtype=dtype, groups=groups)
   for layer in (ours, theirs):
     layer.build(x.shape)
   theirs.set_weights(ours.get_weights())
@@ -37,3 +37,16 @@ def test_bfloat16_equals_keras_to_one_rounding(emulated: bool, monkeypatch: pyte
   monkeypatch.setattr(convolution, "emulates_bfloat16", lambda: emulated)
   for mine, keras_own in zip(*_both("mixed_bfloat16"), strict=True):
     np.testing.assert_allclose(mine, keras_own, rtol=2**-7, atol=2**-7 * np.abs(keras_own).max())
+
+
+# Blocks of all groups at once, of four of them, and of one.
+@pytest.mark.parametrize(("channels", "filters", "groups"), [(6, 9, 3), (32, 16, 8), (40, 20, 2)])
+def test_groups_equal_keras_in_outputs_and_gradients(channels: int, filters: int, groups: int) -> None:
+  for mine, keras_own in zip(*_both("float32", channels, filters, groups), strict=True):
+    np.testing.assert_allclose(mine, keras_own, rtol=1e-5, atol=1e-4)
+
+
+def test_a_device_with_kernels_for_groups_uses_them(monkeypatch: pytest.MonkeyPatch) -> None:
+  monkeypatch.setattr(convolution, "lacks_grouped_kernels", lambda: False)
+  for mine, keras_own in zip(*_both("float32", 8, 8, 4), strict=True):
+    np.testing.assert_array_equal(mine, keras_own)

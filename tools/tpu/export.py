@@ -296,7 +296,8 @@ def _as_on_a_tpu() -> Iterator[None]:
   """Makes layers choose what they would on a TPU, keeps a GPU out of it, and leaves Keras's policy as it was."""
   policy = keras.config.dtype_policy()
   try:
-    with mock.patch.object(convolution, "emulates_bfloat16", lambda: False), tf.device("/cpu:0"):
+    with (mock.patch.object(convolution, "emulates_bfloat16", lambda: False),
+          mock.patch.object(convolution, "lacks_grouped_kernels", lambda: False), tf.device("/cpu:0")):
       yield
   finally:
     keras.config.set_dtype_policy(policy)
