@@ -26,6 +26,19 @@ _MLP = "arithmetic: 784x800+800 + 800x10+10"
 _RESNET = ("He et al. 2015, table 6: 0.27M; arithmetic for option A: 432 + 6x2,304 + 4,608 + 5x9,216 + 18,432 + 5x36,864 "
            "+ 650 + 2x688 of batch norm = 269,722, and 2x688 moving averages")
 _RESNET_GREY = _RESNET + "; one input channel: 144 instead of 432"
+_RESNET50 = ("torchvision's documentation of resnet50: 25,557,032; moving averages: 64 + (64+64+256)x3 + 256 + (128+128+512)"
+             "x4 + 512 + (256+256+1024)x6 + 1024 + (512+512+2048)x3 + 2048 = 26,560 channels, twice")
+_RESNET18_THIN = ("arithmetic, 8 channels: 9x8 + 4x9x8x8 + (9x8x16+3x9x16x16+8x16) x (1+4+16) + 64x10+10; batch norm: 2 "
+                  "factors and averages each of 8 + 4x8 + 5x(16+32+64) channels")
+_WRN = "pytorchcv's tests: 36,479,194; moving averages: 16+7x160 + 160+7x320 + 320+7x640 + 640 = 8,976 channels, twice"
+_WRN_THIN = ("arithmetic: 9x16; 16x32 + 9x16x32 + 9x32x32 and the same with 32 to 64 and 64 to 128; batch norm of 16+32 + "
+             "32+64 + 64+128 + 128 = 464 channels; 128x10+10")
+_BC = ("arithmetic: 27x24; 16 layers cx48 + 9x48x12 from 24, 108 and 150 channels; 216x108 + 300x150; batch norm of 11,994 "
+       "channels: c+48 a layer, 216, 300 and 342; 342x10+10. Huang et al. 2017, table 2: 0.8M")
+_BC_THIN = ("arithmetic, L=22, k=8: 9x16; blocks of three layers cx32 + 9x32x8 from 16, 20 and 22 channels; transitions 40x20 "
+            "and 44x22; batch norm of 168 + 40 + 180 + 44 + 186 + 46 = 664 channels; 46x10+10")
+_SE_THIN = ("arithmetic, 8 channels, 4 groups of 4: kernels 512,648 (of the 3x3 ones a quarter), gates 2xOx(O/8) + O/8 + O for "
+            "O = 32, 64, 128, 256 in 3, 4, 6, 3 blocks: 80,716; batch norm of 4,264 channels; 256x10+10")
 _LSTM = "arithmetic, with 96 codes (printable ASCII and the line's end): 96x64 + 4 gates of 512x(64+512+1) + 512x96+96"
 # By experiment and argument, then by network; a chain's networks are named `stage/network`.
 GOLDENS: dict[str, dict[str, Golden]] = {
@@ -65,6 +78,13 @@ GOLDENS: dict[str, dict[str, Golden]] = {
   "experiments/vision/lenet5.py:original": {"classifier": Golden(60_000, 60_840, _LENET_1998)},
   "experiments/foundations/mlp.py:": {"classifier": Golden(60_010, 60_010, "arithmetic: 64x800+800 + 800x10+10")},
   "experiments/foundations/mlp.py:mnist": {"classifier": Golden(636_010, 636_010, _MLP)},
+  "experiments/vision/densenet.py:": {"classifier": Golden(32_318, 33_646, _BC_THIN)},
+  "experiments/vision/densenet.py:cifar10": {"classifier": Golden(769_162, 793_150, _BC)},
+  "experiments/vision/resnet.py:": {"classifier": Golden(176_258, 177_458, _RESNET18_THIN)},
+  "experiments/vision/resnet.py:imagenet": {"classifier": Golden(25_557_032, 25_557_032 + 2 * 26_560, _RESNET50)},
+  "experiments/vision/se_resnext.py:": {"classifier": Golden(604_462, 612_990, _SE_THIN)},
+  "experiments/vision/wide_resnet.py:": {"classifier": Golden(303_418, 304_346, _WRN_THIN)},
+  "experiments/vision/wide_resnet.py:cifar10": {"classifier": Golden(36_479_194, 36_497_146, _WRN)},
   "experiments/vision/cifar_resnet.py:": {"classifier": Golden(269_434, 270_810, _RESNET_GREY)},
   "experiments/vision/cifar_resnet.py:cifar10": {"classifier": Golden(269_722, 271_098, _RESNET)},
   "experiments/vision/cifar_resnet.py:cifar10,se": {"classifier": Golden(

@@ -9,7 +9,7 @@ shifts and flips: DenseNet-BC (L=100, k=12, 0.8M parameters) 4.51% test error on
     python -m dlsuite.main --config=experiments/vision/densenet.py:imagenet,depth=169 --workdir=/tmp/densenet169
 
 Arguments: `cifar10`, `cifar100`, `imagenet` or `imagenette` (else the 8x8 digits inside scikit-learn), `depth` (100;
-photographs 121, digits 16), `growth` (12; photographs the paper's, digits 6), `plain` (CIFAR and digits: neither bottlenecks
+photographs 121, digits 22), `growth` (12; photographs the paper's, digits 8), `plain` (CIFAR and digits: neither bottlenecks
 nor compression, depth 40), `smoke`.
 
 Deviations:
@@ -48,8 +48,8 @@ def get_config(arg: str = "") -> ConfigDict:
   large = data.startswith("imagenet")
   if large and args.plain:
     raise ConfigError(f"config argument 'plain' is for CIFAR and the digits, not for '{data}'")
-  depth = args.depth or (121 if large else 40 if args.plain else 16 if data == "digits" else 100)
-  growth = args.growth or (0 if large else 6 if data == "digits" else 12)
+  depth = args.depth or (121 if large else 40 if args.plain else 22 if data == "digits" else 100)
+  growth = args.growth or (0 if large else 8 if data == "digits" else 12)
   name = f"densenet{depth}" if large else f"densenet{'' if args.plain else '_bc'}_L{depth}_k{growth}"
   c = defaults(name, task="classification")
 
