@@ -12,6 +12,7 @@ There is no inheritance: a file shows every value that differs from the defaults
 """
 
 import argparse
+import functools
 import hashlib
 import json
 import math
@@ -284,25 +285,38 @@ def to_json(config: ConfigDict) -> dict[str, Any]:
   return json.loads(json.dumps(config.to_dict()))
 
 
-def _identity(plain: dict[str, Any]) -> dict[str, Any]:
-  if not isinstance(plain, dict):  # a config.json that is JSON but no config
-    return {}
-  flat = {k: list(v) if isinstance(v, tuple) else v for k, v in flatten(plain).items()}
-  return {k: v for k, v in flat.items() if not any(k == e or k.startswith(e + ".") for e in EXECUTION_KEYS)}
+@functools.cache
+def _default_texts(task: str) -> dict[str, str]:
+  """Returns the defaults of a task's config as JSON, by dotted key."""
+  config = defaults("", task) if task in modules.tasks() else _shared("", "")
+  return {key: json.dumps(value, sort_keys=True) for key, value in flatten(to_json(config)).items()}
+
+
+def _texts(plain: dict[str, Any]) -> dict[str, str]:
+  """Returns every value as JSON, where true is not 1 and 2 is not 2.0; nothing for what is JSON but no config."""
+  return {k: json.dumps(v, sort_keys=True) for k, v in flatten(plain).items()} if isinstance(plain, dict) else {}
+
+
+def _identity(plain: dict[str, Any]) -> dict[str, str]:
+  """Returns what a config computes: its values but for those of `EXECUTION_KEYS` and those at their defaults.
+
+  So a key that is new leaves the identity of older runs as it was, if its default means what was done before there was the key;
+  and the default of a key never changes.
+  """
+  texts = _texts(plain)
+  usual = _default_texts(str(plain.get("task", ""))) if texts else {}
+  return {k: text for k, text in texts.items()
+          if usual.get(k) != text and not any(k == e or k.startswith(e + ".") for e in EXECUTION_KEYS)}
 
 
 def fingerprint(plain: dict[str, Any]) -> str:
   """Returns 12 hex digits that are equal for two configs (from `to_json`) if they compute the same."""
-  text = json.dumps(_identity(plain), sort_keys=True)
-  return hashlib.sha256(text.encode()).hexdigest()[:12]
+  text = ", ".join(f'"{key}": {value}' for key, value in sorted(_identity(plain).items()))
+  return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:12]
 
 
 def differing_keys(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
   """Returns `key (2 there, 1 here)` for each key that makes two fingerprints differ."""
-
-  def text(identity: dict[str, Any], key: str) -> str:  # as the fingerprint sees it, where true is not 1 and 2 is not 2.0
-    return json.dumps(identity[key], sort_keys=True) if key in identity else "absent"
-
-  a, b = _identity(ours), _identity(theirs)
-  return [f"{key} ({text(b, key)} there, {text(a, key)} here)" for key in sorted(a.keys() | b.keys())
-          if text(a, key) != text(b, key)]
+  a, b, all_a, all_b = _identity(ours), _identity(theirs), _texts(ours), _texts(theirs)
+  return [f"{key} ({all_b.get(key, 'absent')} there, {all_a.get(key, 'absent')} here)" for key in sorted(a.keys() | b.keys())
+          if a.get(key) != b.get(key)]

@@ -80,10 +80,20 @@ def plain(**changes: object) -> dict:
           "strategy": {"kind": "auto", "devices": 0, "sync_batch_norm": False}, "model": {}, **changes}
 
 
-def test_the_fingerprint_is_the_hash_of_the_sorted_keys_that_matter():
-  # printf '%s' '{"data.mean": [0.5], "model": {}, "seed": 0, "strategy.sync_batch_norm": false, "train.epochs": null,
-  # "train.steps": 4}' | sha256sum  (one line, one blank after each comma)
-  assert config.fingerprint(plain()) == "ced1bb20c3cd"
+def test_the_fingerprint_is_the_hash_of_the_sorted_keys_that_matter_and_are_not_at_their_defaults():
+  # printf '%s' '{"data.mean": [0.5], "model": {}, "train.steps": 4}' | sha256sum
+  assert config.fingerprint(plain()) == "e5082a18ae7f"
+
+
+def test_a_key_that_an_older_run_did_not_know_counts_only_where_it_is_not_at_its_default():
+  new = config.to_json(config.defaults("x", task="classification"))
+  old = config.to_json(config.defaults("x", task="classification"))
+  del old["loss"]["label_smoothing"], old["train"]["accumulate"]
+  assert config.differing_keys(new, old) == []
+  assert config.fingerprint(new) == config.fingerprint(old)
+  new["loss"]["label_smoothing"] = 0.1
+  assert config.differing_keys(new, old) == ["loss.label_smoothing (absent there, 0.1 here)"]
+  assert config.fingerprint(new) != config.fingerprint(old)
 
 
 def test_the_fingerprint_does_not_change_with_how_a_run_is_carried_out():
