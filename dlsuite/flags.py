@@ -12,7 +12,7 @@ from dlsuite import config as config_lib
 from dlsuite.errors import ConfigError, first_line, nearest, one_of
 from dlsuite.runs import files
 
-MODES = ("train", "evaluate", "predict", "describe")
+MODES = ("train", "evaluate", "predict", "analyse", "describe")
 SPLITS = ("train", "valid", "test")
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", tuple: "a tuple such as (1,2)",
           ConfigDict: "a dict such as {'name': 1}"}
@@ -65,7 +65,8 @@ def _define() -> flags.FlagValues:
                       flag_values=values)
   flags.DEFINE_string("split", "test", f"What evaluate and predict read, one of: {', '.join(SPLITS)}.", flag_values=values)
   flags.DEFINE_string("prompt", None, "Text that a language model goes on with, in --mode=predict.", flag_values=values)
-  flags.DEFINE_string("stage", "", "Stage of a chain that evaluate and predict look at; else the last.", flag_values=values)
+  flags.DEFINE_string("stage", "", "Stage of a chain that evaluate, predict and analyse look at; else the last.",
+                      flag_values=values)
   flags.DEFINE_boolean("list", False, "Print the catalogue of experiments.", flag_values=values)
   flags.DEFINE_boolean("help", False, "Print this text.", short_name="h", flag_values=values)
   return values
@@ -103,10 +104,10 @@ def parse(argv: list[str]) -> Options:
     raise ConfigError(f"--workdir is missing: --mode={values.mode} needs the run's folder, e.g. --workdir=/tmp/run")
   if values.prompt is not None and values.mode != "predict":
     raise ConfigError("--prompt is for --mode=predict")
-  if values.mode in ("evaluate", "predict"):
+  if values.mode in ("evaluate", "predict", "analyse"):
     stages = _looked_at(stages, values)
   elif values.stage:
-    raise ConfigError("--stage is for --mode=evaluate and --mode=predict")
+    raise ConfigError("--stage is for --mode=evaluate, --mode=predict and --mode=analyse")
   return Options(stages, values.workdir, values.mode, values.split, values.prompt, values.data_dir)
 
 
@@ -127,7 +128,7 @@ def _stages(values: flags.FlagValues, rest: list[str]) -> dict[str, ConfigDict]:
 
 
 def _looked_at(stages: dict[str, ConfigDict], values: flags.FlagValues) -> dict[str, ConfigDict]:
-  """Returns the one stage that evaluate or predict looks at."""
+  """Returns the one stage that evaluate, predict or analyse looks at."""
   if values.stage and values.stage not in stages:
     allowed = [name for name in stages if name]
     raise ConfigError(one_of("--stage", values.stage, allowed) if allowed else "--stage: this experiment is no chain")

@@ -1,4 +1,4 @@
-"""What one command does: train, evaluate, predict or describe."""
+"""What one command does: train, evaluate, predict, analyse or describe."""
 
 import csv
 import importlib
@@ -10,10 +10,10 @@ from typing import Any
 import keras
 from ml_collections import ConfigDict
 
-from dlsuite import analysis
+from dlsuite import analysis, modules
 from dlsuite import config as config_lib
 from dlsuite.data import sources
-from dlsuite.errors import WorkdirError
+from dlsuite.errors import ConfigError, WorkdirError
 from dlsuite.flags import Options
 from dlsuite.runs import figures, initialization
 from dlsuite.runs.console import Console, duration_text
@@ -63,6 +63,8 @@ def run(mode: str, config: ConfigDict, strategy: Strategy, workdir: str, split: 
     train(config, strategy, record, console, start=start)
   elif mode == "evaluate":
     evaluate(config, strategy, record, console, split)
+  elif mode == "analyse":
+    analyse(config, strategy, record, console)
   elif prompt is not None:
     write(config, strategy, record, console, prompt)
   else:
@@ -172,13 +174,35 @@ def _closing(config: ConfigDict, result: dict[str, Any], record: Record, console
     console.table(f"{config.name}, test split", ["metric", "ours", "published", "difference", "source"],
                   [[result["metric"] + unit, number(result["value"]), number(result["reference"]), number(result["difference"]),
                     result["paper"] or "-"]])
-  for name, numbers in result.get("analyses", {}).items():
-    console.line(f"  {name}: " + "  ".join(f"{k} {v:.4g}" for k, v in numbers.items()))
+  _numbers(result.get("analyses", {}), console)
   others = {k: v for k, v in result["test"].items() if k != result["metric"]}
   shown = "test: " + "  ".join(f"{k} {v:.4f}" for k, v in others.items()) + "; " if others else ""
   console.line(f"  {shown}weights of step {result['selected_step']:,}; trained {duration_text(result['train_seconds'])}")
   written = ["result.json", "metrics.jsonl", *sorted(f"figures/{p.name}" for p in record.figures.glob("*.*"))]
   console.line(f"  in {record.folder}: {', '.join(written)}")
+
+
+def _numbers(found: dict[str, analysis.Numbers], console: Console) -> None:
+  for name, numbers in found.items():
+    console.line(f"  {name}: " + "  ".join(f"{k} {v:.4g}" for k, v in numbers.items()))
+
+
+def analyse(config: ConfigDict, strategy: Strategy, record: Record, console: Console) -> dict[str, analysis.Numbers]:
+  """Draws what `analyses` names of the selected weights; its numbers are added to the result of a run that has ended.
+
+  Raises:
+    ConfigError: if it names nothing, or there is no test split to look at.
+  """
+  if not config.analyses or not config.data.get("test", True):
+    raise ConfigError("--mode=analyse has nothing to do: " + (
+      "data.test is empty" if config.analyses else f"analyses is empty; there are: {', '.join(modules.modules('analysis'))}"))
+  task, chosen = _trained(config, strategy, record)
+  found = analysis.run(config.analyses, task, record.figures if record.active else None, console)
+  if result := record.result():
+    record.save_result(result | {"analyses": result.get("analyses", {}) | found})
+  console.line(f"{config.name}, weights of step {chosen.step:,}; figures in {record.figures}")
+  _numbers(found, console)
+  return found
 
 
 def evaluate(config: ConfigDict, strategy: Strategy, record: Record, console: Console, split: str) -> dict[str, float]:

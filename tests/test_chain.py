@@ -107,7 +107,7 @@ def test_init_from_of_the_command_line_is_the_first_stages(stages_of):
   (("--config.final.strategy.devices=2",), "final.strategy differs from the first stage's"),
   (("--config.first.strategy.kind=cpu",), "final.strategy differs from the first stage's"),
   (("--mode=evaluate", "--stage=finale"), "--stage='finale' is unknown (did you mean 'final'?); allowed: final, first"),
-  (("--stage=final",), "--stage is for --mode=evaluate and --mode=predict"),
+  (("--stage=final",), "--stage is for --mode=evaluate, --mode=predict and --mode=analyse"),
   (("--mode=predict", "--prompt="), "--prompt is empty"),
   (("--config.final.data.bach_size=4",), "data.bach_size is not a key of this config (did you mean 'batch_size'?)"),
   (("--config.final.seed",), "missing"),

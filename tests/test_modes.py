@@ -105,6 +105,25 @@ def test_the_command_of_a_finished_run_shows_its_result_and_changes_only_the_log
   assert len(json.loads(after["provenance.json"])) == len(json.loads(before["provenance.json"])) + 1
 
 
+def test_analyse_draws_of_a_finished_run_what_its_experiment_did_not_name_and_adds_the_numbers(run, capsys):
+  workdir, command = run
+  before, result = contents(workdir), json.loads((workdir / "result.json").read_text())
+  assert main([*command, "--mode=analyse", "--config.analyses=('saliency', 'feature_plane')"]) == 0
+  after = contents(workdir)
+  assert after.keys() - before.keys() == {"figures/saliency.png", "figures/feature_plane.png"}
+  assert {name for name in before if after[name] != before[name]} <= {"result.json"}
+  found = json.loads((workdir / "result.json").read_text())
+  assert result["analyses"].items() <= found["analyses"].items()
+  assert {name: found[name] for name in found if name != "analyses"} == {
+    name: result[name] for name in result if name != "analyses"}
+
+
+def test_analyse_without_a_name_lists_what_there_is(run, capsys):
+  _, command = run
+  assert main([*command, "--mode=analyse", "--config.analyses=()"]) == 2
+  assert "--mode=analyse has nothing to do: analyses is empty; there are: activations, " in capsys.readouterr().err
+
+
 def test_a_prompt_for_a_task_that_writes_no_text_is_refused(run, capfd):
   workdir, command = run
   before = contents(workdir)

@@ -30,14 +30,14 @@ def draw(task: Any, predictions: dict[str, np.ndarray], path: Path) -> dict[str,
   chosen = wrong[np.argsort(-surest, kind="stable")][: _ROWS * _COLUMNS]
   names = task.builder.info.features[task.config.data.features["label"]].names
   rows = -(-len(chosen) // _COLUMNS)
-  with figure(path, rows, _COLUMNS, (8, 0.8 + 1.6 * rows)) as (fig, axes):
+  with figure(path, rows, _COLUMNS, (8, 0.8 + 1.75 * rows)) as (fig, axes):
     for axis in np.atleast_1d(axes).ravel():
       axis.axis("off")
     for axis, i in zip(np.atleast_1d(axes).ravel(), chosen, strict=False):
       image = predictions["image"][i]
       axis.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray_r", vmin=0, vmax=255)
       sure = predictions["probabilities"][i].max()
-      axis.set_title(f"{names[predictions['label'][i]]} → {names[predictions['predicted'][i]]}  {100 * sure:.0f}%",
+      axis.set_title(f"{names[predictions['label'][i]]} →\n{names[predictions['predicted'][i]]}  {100 * sure:.1f}%",
                      fontsize=9, loc="center")
     fig.suptitle(f"{task.config.name}: the surest of {len(wrong)} mistakes (true → predicted, probability)", fontsize=11)
   return {}
