@@ -12,8 +12,6 @@ There is no inheritance: a file shows every value that differs from the defaults
 """
 
 import argparse
-import functools
-import hashlib
 import json
 import math
 from collections.abc import Collection, Iterator, Mapping
@@ -24,13 +22,6 @@ from ml_collections.config_dict import placeholder
 
 from dlsuite import modules
 from dlsuite.errors import ConfigError, nearest
-
-# The keys that change how a run is carried out but not what it computes: they are left out of the
-# fingerprint, so that a run may go on with other devices or another checkpoint interval.
-EXECUTION_KEYS = (
-  "strategy.kind", "strategy.devices", "strategy.connect_seconds", "train.steps_per_call", "checkpoint.every_steps",
-  "checkpoint.every_minutes", "checkpoint.keep", "analyses", "callbacks.tensorboard", "reference", "generate",
-)
 
 # A duration is exactly one of the keys of its group; an override on the command line replaces the file's choice.
 DURATIONS = {
@@ -283,40 +274,3 @@ def flatten(config: ConfigDict | Mapping[str, Any]) -> dict[str, Any]:
 def to_json(config: ConfigDict) -> dict[str, Any]:
   """Returns the config as plain nested dicts with tuples as lists, as config.json holds it."""
   return json.loads(json.dumps(config.to_dict()))
-
-
-@functools.cache
-def _default_texts(task: str) -> dict[str, str]:
-  """Returns the defaults of a task's config as JSON, by dotted key."""
-  config = defaults("", task) if task in modules.tasks() else _shared("", "")
-  return {key: json.dumps(value, sort_keys=True) for key, value in flatten(to_json(config)).items()}
-
-
-def _texts(plain: dict[str, Any]) -> dict[str, str]:
-  """Returns every value as JSON, where true is not 1 and 2 is not 2.0; nothing for what is JSON but no config."""
-  return {k: json.dumps(v, sort_keys=True) for k, v in flatten(plain).items()} if isinstance(plain, dict) else {}
-
-
-def _identity(plain: dict[str, Any]) -> dict[str, str]:
-  """Returns what a config computes: its values but for those of `EXECUTION_KEYS` and those at their defaults.
-
-  So a key that is new leaves the identity of older runs as it was, if its default means what was done before there was the key;
-  and the default of a key never changes.
-  """
-  texts = _texts(plain)
-  usual = _default_texts(str(plain.get("task", ""))) if texts else {}
-  return {k: text for k, text in texts.items()
-          if usual.get(k) != text and not any(k == e or k.startswith(e + ".") for e in EXECUTION_KEYS)}
-
-
-def fingerprint(plain: dict[str, Any]) -> str:
-  """Returns 12 hex digits that are equal for two configs (from `to_json`) if they compute the same."""
-  text = ", ".join(f'"{key}": {value}' for key, value in sorted(_identity(plain).items()))
-  return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:12]
-
-
-def differing_keys(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-  """Returns `key (2 there, 1 here)` for each key that makes two fingerprints differ."""
-  a, b, all_a, all_b = _identity(ours), _identity(theirs), _texts(ours), _texts(theirs)
-  return [f"{key} ({all_b.get(key, 'absent')} there, {all_a.get(key, 'absent')} here)" for key in sorted(a.keys() | b.keys())
-          if a.get(key) != b.get(key)]

@@ -11,7 +11,7 @@ from typing import NoReturn
 from ml_collections import ConfigDict
 
 from dlsuite import config as config_lib
-from dlsuite import flags
+from dlsuite import flags, identity
 from dlsuite.checks import check_batch
 from dlsuite.errors import nearest, one_of
 from launch import job, topology
@@ -137,7 +137,7 @@ def _workdir(options: argparse.Namespace, stages: Mapping[str, ConfigDict]) -> s
     if not re.fullmatch(r"[\w.\-]+(/[\w.\-]+)*", folder) or ".." in folder.split("/"):
       raise LaunchError(f"--workdir={options.workdir!r} must be a folder below --bucket, e.g. runs/lenet5")
     return folder
-  prints = [config_lib.fingerprint(config_lib.to_json(config)) for config in stages.values()]
+  prints = [identity.fingerprint(config_lib.to_json(config)) for config in stages.values()]
   digest = prints[0] if len(prints) == 1 else hashlib.sha256("".join(prints).encode()).hexdigest()[:12]
   stem = re.sub(r"[^\w\-]", "-", pathlib.Path(options.config.partition(":")[0]).stem)
   return f"runs/{stem}-{digest}"

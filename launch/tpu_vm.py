@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from dlsuite import config as config_lib
+from dlsuite import identity
 from dlsuite.errors import DlsuiteError
 from launch import data, job, signals
 from launch.bucket import Bucket
@@ -53,7 +54,7 @@ def _check_bucket(plan: Plan, bucket: Bucket, folder_of_data: Bucket) -> bool:
   """
   for folder, config in plan.folders.items():
     text = bucket.read(f"{folder}/config.json")
-    differing = config_lib.differing_keys(config_lib.to_json(config), json.loads(text)) if text else []
+    differing = identity.differing_keys(config_lib.to_json(config), json.loads(text)) if text else []
     if differing:
       raise LaunchError(f"--workdir: {bucket.at(folder)} holds a run of another config: {', '.join(differing[:6])}; give "
                         "another --workdir")

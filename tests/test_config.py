@@ -5,7 +5,7 @@ import re
 import pytest
 from ml_collections import ConfigDict
 
-from dlsuite import catalog, config
+from dlsuite import catalog, config, identity
 from dlsuite.errors import ConfigError
 
 
@@ -80,27 +80,35 @@ def plain(**changes: object) -> dict:
           "strategy": {"kind": "auto", "devices": 0, "sync_batch_norm": False}, "model": {}, **changes}
 
 
-def test_the_fingerprint_is_the_hash_of_the_sorted_keys_that_matter_and_are_not_at_their_defaults():
-  # printf '%s' '{"data.mean": [0.5], "model": {}, "train.steps": 4}' | sha256sum
-  assert config.fingerprint(plain()) == "e5082a18ae7f"
+def test_the_fingerprint_is_the_hash_of_the_sorted_keys_that_matter():
+  # printf '%s' '{"data.mean": [0.5], "model": {}, "seed": 0, "strategy.sync_batch_norm": false, "train.epochs": null,
+  # "train.steps": 4}' | sha256sum  (one line, one blank after each comma)
+  assert identity.fingerprint(plain()) == "ced1bb20c3cd"
+
+
+def test_of_a_tasks_config_only_what_is_not_at_its_default_counts():
+  c = config.to_json(config.defaults("x", task="classification"))
+  c["train"]["steps"], c["reference"]["value"] = 4, 0.5
+  # printf '%s' '{"name": "x", "task": "classification", "train.steps": 4}' | sha256sum
+  assert identity.fingerprint(c) == "1b375e14f8aa"
 
 
 def test_a_key_that_an_older_run_did_not_know_counts_only_where_it_is_not_at_its_default():
   new = config.to_json(config.defaults("x", task="classification"))
   old = config.to_json(config.defaults("x", task="classification"))
   del old["loss"]["label_smoothing"], old["train"]["accumulate"]
-  assert config.differing_keys(new, old) == []
-  assert config.fingerprint(new) == config.fingerprint(old)
+  assert identity.differing_keys(new, old) == []
+  assert identity.fingerprint(new) == identity.fingerprint(old)
   new["loss"]["label_smoothing"] = 0.1
-  assert config.differing_keys(new, old) == ["loss.label_smoothing (absent there, 0.1 here)"]
-  assert config.fingerprint(new) != config.fingerprint(old)
+  assert identity.differing_keys(new, old) == ["loss.label_smoothing (absent there, 0.1 here)"]
+  assert identity.fingerprint(new) != identity.fingerprint(old)
 
 
 def test_the_fingerprint_does_not_change_with_how_a_run_is_carried_out():
   other = plain(strategy={"kind": "gpu", "devices": 8, "sync_batch_norm": False},
                 train={"steps": 4, "epochs": None, "steps_per_call": 100})
-  assert config.fingerprint(other) == config.fingerprint(plain())
-  assert config.differing_keys(other, plain()) == []
+  assert identity.fingerprint(other) == identity.fingerprint(plain())
+  assert identity.differing_keys(other, plain()) == []
 
 
 @pytest.mark.parametrize(("change", "lines"), [
@@ -110,18 +118,18 @@ def test_the_fingerprint_does_not_change_with_how_a_run_is_carried_out():
   ({"model": {"depth": 20}}, ["model ({} there, absent here)", "model.depth (absent there, 20 here)"]),
 ])
 def test_the_fingerprint_changes_with_what_a_run_computes(change, lines):
-  assert config.fingerprint(plain(**change)) != config.fingerprint(plain())
-  assert config.differing_keys(plain(**change), plain()) == lines
+  assert identity.fingerprint(plain(**change)) != identity.fingerprint(plain())
+  assert identity.differing_keys(plain(**change), plain()) == lines
 
 
 def test_two_configs_differ_in_a_key_exactly_when_their_fingerprints_do():
   # JSON tells 1 from true and 4 from 4.0, Python's == does not.
   for value in (True, 0.0, "0", None):
-    assert config.fingerprint(plain(seed=value)) != config.fingerprint(plain())
-    assert len(config.differing_keys(plain(seed=value), plain())) == 1
+    assert identity.fingerprint(plain(seed=value)) != identity.fingerprint(plain())
+    assert len(identity.differing_keys(plain(seed=value), plain())) == 1
 
 
 def test_a_config_survives_its_json():
   c = catalog.load("experiments/vision/lenet5.py")
   there_and_back = config.to_json(ConfigDict(config.to_json(c)))
-  assert config.fingerprint(there_and_back) == config.fingerprint(config.to_json(c))
+  assert identity.fingerprint(there_and_back) == identity.fingerprint(config.to_json(c))

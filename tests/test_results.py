@@ -8,7 +8,7 @@ import statistics
 import pytest
 
 from dlsuite import config as config_lib
-from dlsuite import flags
+from dlsuite import flags, identity
 from tests.conftest import ROOT
 
 with open(ROOT / "experiments/results.csv", newline="", encoding="utf-8") as file:
@@ -87,7 +87,7 @@ def test_every_row_is_of_a_run_that_its_command_would_still_make(row):
   name, _, stage = row["config"].partition("#")
   command = [f"--config={name}", f"--config.seed={row['seed']}", "--workdir=run", *(f"--{o}" for o in row["overrides"].split())]
   config = flags.parse(command).stages[stage]
-  assert config_lib.fingerprint(config_lib.to_json(config)) == row["fingerprint"]
+  assert identity.fingerprint(config_lib.to_json(config)) == row["fingerprint"]
 
 
 def test_every_row_names_its_commit_and_no_run_is_there_twice():

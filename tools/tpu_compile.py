@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ml_collections import ConfigDict
 
 from dlsuite import config as config_lib
-from dlsuite import flags
+from dlsuite import flags, identity
 from dlsuite.checks import check_batch
 from dlsuite.errors import ConfigError, DlsuiteError, first_line, nearest
 from dlsuite.quiet import import_tensorflow
@@ -126,7 +126,7 @@ def _stage(name: str, config: ConfigDict, topology: chips.Topology, options: arg
   from tools.tpu.export import Exporter, RefusedError
 
   exporter = Exporter(config, topology.replicas)
-  stage: dict[str, Any] = {"stage": name, "config": config.name, "fingerprint": config_lib.fingerprint(
+  stage: dict[str, Any] = {"stage": name, "config": config.name, "fingerprint": identity.fingerprint(
     config_lib.to_json(config)), "precision": exporter.precision, "programs": {}, "notes": [], "faults": []}
   if shown:
     title = f"{config.name}{f', stage {name}' if name else ''}"

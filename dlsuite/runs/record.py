@@ -12,6 +12,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from dlsuite import config as config_lib
+from dlsuite import identity
 from dlsuite.errors import WorkdirError
 from dlsuite.runs import files
 from dlsuite.runs.files import Path, write_text
@@ -68,7 +69,7 @@ class Record:
   def __init__(self, workdir: str, config: ConfigDict, active: bool = True) -> None:
     self.folder = files.path(workdir)
     self.config = config_lib.to_json(config)
-    self.fingerprint = config_lib.fingerprint(self.config)
+    self.fingerprint = identity.fingerprint(self.config)
     self.active = active
     self._log: logging.Handler | None = None
     self._metrics = growing(self.folder / "metrics.jsonl")
@@ -119,7 +120,7 @@ class Record:
       theirs = json.loads(stored.read_text())
     except ValueError:
       raise WorkdirError(f"{stored} is not JSON: the folder is damaged; give another --workdir") from None
-    differing = config_lib.differing_keys(self.config, theirs)
+    differing = identity.differing_keys(self.config, theirs)
     if differing:
       shown = ", ".join(differing[:6]) + (f" and {len(differing) - 6} more" if len(differing) > 6 else "")
       raise WorkdirError(f"--workdir={self.folder} holds a run of another config: {shown}; give another --workdir")
