@@ -40,6 +40,9 @@ _BC_THIN = ("arithmetic, L=22, k=8: 9x16; blocks of three layers cx32 + 9x32x8 f
 _SE_THIN = ("arithmetic, 8 channels, 4 groups of 4: kernels 512,648 (of the 3x3 ones a quarter), gates 2xOx(O/8) + O/8 + O for "
             "O = 32, 64, 128, 256 in 3, 4, 6, 3 blocks: 80,716; batch norm of 4,264 channels; 256x10+10")
 _LSTM = "arithmetic, with 96 codes (printable ASCII and the line's end): 96x64 + 4 gates of 512x(64+512+1) + 512x96+96"
+_DETECTOR = "arithmetic, 9x3x16 + 9x16x32 + 9x32x64 of stages, blocks of 32x16 + 9x16x32 and twice 64x32 + 9x32x64, "
+_DETECTOR_OF_SHAPES = (_DETECTOR + "9x64x64 of the head, 64x24+24 of 3 anchors x (5+3); batch norm of 16 + 32+16+32 + "
+                       "64+2x(32+64) + 64 = 416 channels, 2 trained and 2 averages each")
 # By experiment and argument, then by network; a chain's networks are named `stage/network`.
 GOLDENS: dict[str, dict[str, Golden]] = {
   "experiments/foundations/diabetes.py:": {"regressor": Golden(4_929, 4_929, "arithmetic: 10x64+64 + 64x64+64 + 64+1")},
@@ -76,6 +79,10 @@ GOLDENS: dict[str, dict[str, Golden]] = {
   "experiments/vision/lenet5.py:mnist": {"classifier": Golden(61_706, 61_706, _LENET)},
   "experiments/vision/lenet5.py:mnist,original": {"classifier": Golden(60_000, 60_840, _LENET_1998)},
   "experiments/vision/lenet5.py:original": {"classifier": Golden(60_000, 60_840, _LENET_1998)},
+  "experiments/vision/detector.py:": {"detector": Golden(108_808, 108_808 + 832, _DETECTOR_OF_SHAPES)},
+  "experiments/vision/detector.py:bccd": {"detector": Golden(
+    435_832, 435_832 + 1_696, "arithmetic: 9x3x16 + 9x16x32 + 9x32x64 + 9x64x128 of stages, a block of 64x32 + 9x32x64, two of "
+    "128x64 + 9x64x128, 9x128x128 of the head, 128x40+40 of 5 anchors x (5+3); 848 channels of batch norm")},
   "experiments/foundations/mlp.py:": {"classifier": Golden(60_010, 60_010, "arithmetic: 64x800+800 + 800x10+10")},
   "experiments/foundations/mlp.py:mnist": {"classifier": Golden(636_010, 636_010, _MLP)},
   "experiments/vision/densenet.py:": {"classifier": Golden(32_318, 33_646, _BC_THIN)},

@@ -20,6 +20,9 @@ KINDS = {
   "dqn": ["reinforcement/dqn.py", "--config.model.width=16", "--config.optimizer.ema=0.9", "--config.agent.gradient_steps=16",
           "--config.agent.target_every=24", "--config.replay.start=200", "--config.replay.capacity=400",
           "--config.evaluate.episodes=2", "--config.evaluate.test_episodes=2"],
+  "detection": ["vision/detector.py", "--config.model.widths=(8,8,8)", "--config.model.blocks=(0,0,0)", "--config.model.head=8",
+                "--config.data.train=train[:200]", "--config.data.valid=valid[:40]", "--config.data.test=test[:40]",
+                "--config.data.batch_size=8"],
 }
 SAVED = {"language_model": "carry/0001", "gan": "learner.discriminator.optimizer/0000", "dqn": "feed/replay/action"}
 

@@ -23,7 +23,7 @@ from dlsuite.strategy import Strategy
 Batch = dict[str, Any]
 Augment = Callable[[Batch, Callable[[int], tf.Tensor]], Batch]
 
-_MEMORY_LIMIT = 4 * 2**30  # bytes of decoded examples that cache='auto' keeps in memory
+MEMORY_LIMIT = 4 * 2**30  # bytes of decoded examples that cache='auto' keeps in memory
 MASK, INDEX = "mask", "index"
 PARALLEL = max(2, min(16, len(os.sched_getaffinity(0))))
 
@@ -78,7 +78,7 @@ class Split:
     shapes = [_shape(builder, feature, pixels) for feature in features.values()]
     bytes_an_example = sum(int(np.prod([d or 512 for d in shape])) for shape in shapes)
     cache = config.data.cache
-    in_memory = cache == "memory" or (cache == "auto" and bytes_an_example * size <= _MEMORY_LIMIT)
+    in_memory = cache == "memory" or (cache == "auto" and bytes_an_example * size <= MEMORY_LIMIT)
     if crop and key == "train":  # each epoch has other windows
       in_memory = False
     return cls(builder, name, size, features, config.data.resize, in_memory, crop)

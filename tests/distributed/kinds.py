@@ -38,8 +38,11 @@ KINDS = {
   "dqn": ("reinforcement/dqn.py", {
     "seed": 7, "model.width": 16, "environment.count": 4, "agent.collect_steps": 16, "agent.gradient_steps": 2,
     "agent.target_every": 4, "replay.start": 64, "evaluate.episodes": 2}),
+  "detection": ("vision/detector.py", {
+    "strategy.sync_batch_norm": True, "model.widths": (8, 8, 8), "model.blocks": (0, 0, 0), "model.head": 8,
+    "data.valid": "valid[:40]", "evaluate.batch_size": 16}),
 }
-RATES = {"autoencoder": 2e-3, "vae": 2e-3}  # smaller where the loss is a sum over pixels
+RATES = {"autoencoder": 2e-3, "vae": 2e-3, "detection": 2e-3}  # smaller where the loss is a sum over pixels or predictors
 TEXT = 1500  # bytes of each split
 
 
