@@ -39,6 +39,9 @@ _BC_THIN = ("arithmetic, L=22, k=8: 9x16; blocks of three layers cx32 + 9x32x8 f
             "and 44x22; batch norm of 168 + 40 + 180 + 44 + 186 + 46 = 664 channels; 46x10+10")
 _SE_THIN = ("arithmetic, 8 channels, 4 groups of 4: kernels 512,648 (of the 3x3 ones a quarter), gates 2xOx(O/8) + O/8 + O for "
             "O = 32, 64, 128, 256 in 3, 4, 6, 3 blocks: 80,716; batch norm of 4,264 channels; 256x10+10")
+_UNET = ("arithmetic, over widths a -> b of 1 64 128 256 512 1024: down 9ab+b + 9bb+b, 18,842,048; up 8bb+b + 18bb+b + 9bb+b, "
+         "12,188,480; 64x2+2")
+_UNET_NORM = "arithmetic: the 3x3 convolutions without offsets, for widths 1 {}; batch norm of {} channels, twice"
 _LSTM = "arithmetic, with 96 codes (printable ASCII and the line's end): 96x64 + 4 gates of 512x(64+512+1) + 512x96+96"
 _DETECTOR = "arithmetic, 9x3x16 + 9x16x32 + 9x32x64 of stages, blocks of 32x16 + 9x16x32 and twice 64x32 + 9x32x64, "
 _DETECTOR_OF_SHAPES = (_DETECTOR + "9x64x64 of the head, 64x24+24 of 3 anchors x (5+3); batch norm of 16 + 32+16+32 + "
@@ -92,6 +95,11 @@ GOLDENS: dict[str, dict[str, Golden]] = {
   "experiments/vision/se_resnext.py:": {"classifier": Golden(604_462, 612_990, _SE_THIN)},
   "experiments/vision/wide_resnet.py:": {"classifier": Golden(303_418, 304_346, _WRN_THIN)},
   "experiments/vision/wide_resnet.py:cifar10": {"classifier": Golden(36_479_194, 36_497_146, _WRN)},
+  "experiments/vision/unet.py:": {"segmenter": Golden(
+    121_042, 121_746, _UNET_NORM.format("8 16 32 64: 73,224 + 47,096 + 8x2+2", 352))},
+  "experiments/vision/unet.py:isbi": {"segmenter": Golden(
+    1_942_306, 1_945_250, _UNET_NORM.format("16 32 64 128 256: 1,177,488 + 761,840 + 16x2+2", 1472))},
+  "experiments/vision/unet.py:paper": {"segmenter": Golden(31_030_658, 31_030_658, _UNET)},
   "experiments/vision/cifar_resnet.py:": {"classifier": Golden(269_434, 270_810, _RESNET_GREY)},
   "experiments/vision/cifar_resnet.py:cifar10": {"classifier": Golden(269_722, 271_098, _RESNET)},
   "experiments/vision/cifar_resnet.py:cifar10,se": {"classifier": Golden(

@@ -36,6 +36,11 @@ def own_builders() -> list[str]:
   return sorted(path.name for path in _BUILDERS.iterdir() if (path / f"{path.name}_dataset_builder.py").exists())
 
 
+def _is_made_here(name: str) -> bool:
+  """Returns whether a data set's builder is part of this package and downloads nothing."""
+  return name in own_builders() and not (_BUILDERS / name / "checksums.tsv").exists()
+
+
 def use_data_dir(folder: str) -> None:
   """Makes tfds look for data sets, and prepare them, in a folder from now on, as TFDS_DATA_DIR does before its first import."""
   tfds.core.constants.DATA_DIR = str(files.path(folder))
@@ -68,8 +73,8 @@ def open_builder(name: str, prepare: bool = True) -> Any:
 
   Args:
     name: a tfds name, or one of `own_builders()`.
-    prepare: download and prepare the set if that has not been done. If False nothing is written: a set of ours is
-      prepared in a temporary folder, another one is returned unprepared (its splits are then empty).
+    prepare: download and prepare the set if that has not been done. If False nothing is written: a set that needs no
+      download is prepared in a temporary folder, another one is returned unprepared (its splits are then empty).
 
   Raises:
     DataError: if there is no such set, or it is missing and cannot be fetched.
@@ -86,7 +91,7 @@ def open_builder(name: str, prepare: bool = True) -> Any:
     return builder
   if prepare:
     _prepare(builder, name)
-  elif name in own_builders():
+  elif _is_made_here(name):
     builder = _builder(name, _temporary_folder())
     _prepare(builder, name)
   return builder
@@ -166,10 +171,11 @@ def _failing_fast() -> Iterator[None]:
 
 
 def _prepare(builder: Any, name: str) -> None:
-  own = builder.name in own_builders()
+  own = _is_made_here(builder.name)
   download_dir = files.path(str(builder.data_dir)).parent.parent / "downloads"
-  how = (f"get it where there is a network with: python -c \"import tensorflow_datasets as tfds; "
-         f"tfds.builder('{name}').download_and_prepare()\" and copy the folder")
+  get = (f"from dlsuite.data import sources; sources.open_builder('{name}')" if builder.name in own_builders() else
+         f"import tensorflow_datasets as tfds; tfds.builder('{name}').download_and_prepare()")
+  how = f'get it where there is a network with: python -c "{get}" and copy the folder'
   where = f"looked in {builder.data_dir} and {download_dir}"
   try:
     # Of a set that is made in a second, tfds's talk of downloading says nothing; of another one a person wants it.

@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 
 from dlsuite.data import augment, sources
 from dlsuite.errors import ConfigError
-from dlsuite.tasks.images import Images
+from dlsuite.tasks.images import Images, standardized
 from dlsuite.training.learner import Batch
 
 # What this task adds to a config, with what is allowed (`checks.DEMANDS`).
@@ -79,9 +79,7 @@ class Classification(Images):
 
   def preprocess(self, images: tf.Tensor) -> tf.Tensor:
     """Returns uint8 images as (pixel / 255 - mean) / std, on the device and in the compute type."""
-    mean, std = (tf.constant(values, tf.float32) for values in (self.config.data.mean, self.config.data.std))
-    floats = tf.cast(images, tf.float32) * (1.0 / (255.0 * std)) - mean / std
-    return tf.cast(floats, keras.config.dtype_policy().compute_dtype)
+    return standardized(images, self.config.data)
 
   def outputs(self, batch: Batch, training: bool) -> tf.Tensor | dict[str, tf.Tensor]:
     """Returns the logits, float32 [b, classes]; in training those of each head by name if there are several."""

@@ -1,6 +1,9 @@
 """What all tasks share that learn from images of a tfds data set."""
 
+import keras
+import tensorflow as tf
 import tensorflow_datasets as tfds
+from ml_collections import ConfigDict
 
 from dlsuite.data import pipeline, sources
 from dlsuite.errors import ConfigError
@@ -23,3 +26,15 @@ class Images(Supervised):
       raise ConfigError(f"data.resize=0 but the images of {self.builder.name} differ in size: give pixels a side, e.g. 224"
                         + (" (or data.crop, which keeps their shape)" if "crop" in self.config.data else ""))
     return tuple(int(d) for d in shape if d is not None)
+
+
+def standardized(images: tf.Tensor, options: ConfigDict) -> tf.Tensor:
+  """Returns uint8 images as (pixel / 255 - mean) / std, on the device and in the compute type.
+
+  Args:
+    images: [..., C].
+    options: the config's `data`, with `mean` and `std`, a value for all channels or one a channel.
+  """
+  mean, std = (tf.constant(values, tf.float32) for values in (options.mean, options.std))
+  floats = tf.cast(images, tf.float32) * (1.0 / (255.0 * std)) - mean / std
+  return tf.cast(floats, keras.config.dtype_policy().compute_dtype)

@@ -33,6 +33,8 @@ KINDS = {
     "checkpoint.every_steps": 2, "train.steps_per_call": 1}),
   "autoencoder": ("unsupervised/autoencoder.py", {"model.widths": (16,), "data.corrupt": 0.3}),
   "vae": ("unsupervised/vae.py", {"model.widths": (16,)}),
+  "segmentation": ("vision/unet.py", {"model.base": 4, "model.depth": 2, "model.batch_norm": False, "model.dropout": 0.0,
+                                      "data.tile": 32, "data.test": "test[:2]", "data.valid": "valid[:3]"}),
   "gan": ("unsupervised/gan.py", {"model.width": 16, "evaluate.samples": 500}),
   # The seed of its weights is one whose greedy action changes with the observation.
   "dqn": ("reinforcement/dqn.py", {
