@@ -42,6 +42,26 @@ _SE_THIN = ("arithmetic, 8 channels, 4 groups of 4: kernels 512,648 (of the 3x3 
 _UNET = ("arithmetic, over widths a -> b of 1 64 128 256 512 1024: down 9ab+b + 9bb+b, 18,842,048; up 8bb+b + 18bb+b + 9bb+b, "
          "12,188,480; 64x2+2")
 _UNET_NORM = "arithmetic: the 3x3 convolutions without offsets, for widths 1 {}; batch norm of {} channels, twice"
+_ALEXNET = ("the count of the two-tower network by Caffe's definition: 34,944 + 307,456 + 885,120 + 663,936 + 442,624 "
+            "+ 9216x4096+4096 + 4096x4096+4096 + 4096x1000+1000; Krizhevsky et al. 2012, section 3: 60 million")
+_ALEXNET_THIN = "arithmetic: 240 + 25x12x64+64 + 9x64x96+96 + 9x48x96+96 + 9x48x64+64 + 64x128+128 + 128x128+128 + 128x10+10"
+_ONE_TOWER_THIN = "arithmetic: 160 + 25x16x48+48 + 9x48x96+96 + 9x96x64+64 + 9x64x64+64 + 64x128+128 + 128x128+128 + 128x10+10"
+_ZFNET = ("arithmetic: 49x3x96+96 + 25x96x256+256 + 9x256x384+384 + 9x384x384+384 + 9x384x256+256 + 9216x4096+4096 "
+          "+ 4096x4096+4096 + 4096x1000+1000")
+_ZFNET_THIN = "arithmetic: 240 + 25x24x64+64 + 9x64x96+96 + 9x96x96+96 + 9x96x64+64 + 64x128+128 + 128x128+128 + 128x10+10"
+_NIN = ("arithmetic: 75x192+192 + 192x160+160 + 160x96+96, 25x96x192+192 + 2x(192x192+192), 9x192x192+192 + 192x192+192 "
+        "+ 192x10+10")
+_NIN_THIN = "arithmetic: 25x48+48 + 48x40+40 + 40x24+24, 25x24x48+48 + 2x(48x48+48), 9x48x48+48 + 48x48+48 + 48x10+10"
+_VGG = "torchvision's documentation of vgg16; Simonyan & Zisserman 2015, table 2: 138 million"
+_VGG_THIN = ("arithmetic, 16, 32, 64, 128 channels: 160 + 2,320, 4,640 + 9,248, 18,496 + 2x36,928, 73,856 + 2x147,584, "
+             "2x(128x128+128) + 128x10+10")
+_GOOGLENET = ("6,998,552 without heads (torchvision's 6,624,904 but for biases and 5x5, see test_googlenet); heads 3,188,840 "
+              "+ 3,190,888")
+_GOOGLENET_THIN = ("arithmetic, an eighth of table 1's channels: stem 2,304, modules 2,690 + 6,304 + 6,102 + 7,251 + 8,209 "
+                   "+ 9,712 + 13,936 + 16,672 + 23,018, heads 5,882 + 5,914, 128x10+10; 942 channels with two averages")
+_INCEPTION = ("keras.applications: 23,851,784; auxiliary head 98,688 + 2,459,904 + 769,000; not trained: the two averages of "
+              "17,216 + 896 channels")
+_INCEPTION_THIN = "an eighth of the channels: kernels 347,564, 2,264 offsets and twice as many averages, 256x10+10 + 96x10+10"
 _LSTM = "arithmetic, with 96 codes (printable ASCII and the line's end): 96x64 + 4 gates of 512x(64+512+1) + 512x96+96"
 _DETECTOR = "arithmetic, 9x3x16 + 9x16x32 + 9x32x64 of stages, blocks of 32x16 + 9x16x32 and twice 64x32 + 9x32x64, "
 _DETECTOR_OF_SHAPES = (_DETECTOR + "9x64x64 of the head, 64x24+24 of 3 anchors x (5+3); batch norm of 16 + 32+16+32 + "
@@ -100,6 +120,19 @@ GOLDENS: dict[str, dict[str, Golden]] = {
   "experiments/vision/unet.py:isbi": {"segmenter": Golden(
     1_942_306, 1_945_250, _UNET_NORM.format("16 32 64 128 256: 1,177,488 + 761,840 + 16x2+2", 1472))},
   "experiments/vision/unet.py:paper": {"segmenter": Golden(31_030_658, 31_030_658, _UNET)},
+  "experiments/vision/alexnet.py:": {"classifier": Golden(170_298, 170_298, _ALEXNET_THIN)},
+  "experiments/vision/alexnet.py:one_tower": {"classifier": Golden(179_386, 179_386, _ONE_TOWER_THIN)},
+  "experiments/vision/alexnet.py:imagenet": {"classifier": Golden(60_965_224, 60_965_224, _ALEXNET)},
+  "experiments/vision/zfnet.py:": {"classifier": Golden(258_618, 258_618, _ZFNET_THIN)},
+  "experiments/vision/zfnet.py:imagenet": {"classifier": Golden(62_357_608, 62_357_608, _ZFNET)},
+  "experiments/vision/nin.py:": {"classifier": Golden(61_370, 61_370, _NIN_THIN)},
+  "experiments/vision/nin.py:cifar10": {"classifier": Golden(966_986, 966_986, _NIN)},
+  "experiments/vision/vgg.py:": {"classifier": Golden(512_058, 512_058, _VGG_THIN)},
+  "experiments/vision/vgg.py:imagenet": {"classifier": Golden(138_357_544, 138_357_544, _VGG)},
+  "experiments/vision/googlenet.py:": {"classifier": Golden(109_284, 111_168, _GOOGLENET_THIN)},
+  "experiments/vision/googlenet.py:imagenet": {"classifier": Golden(13_378_280, 13_378_280, _GOOGLENET)},
+  "experiments/vision/inception_v3.py:": {"classifier": Golden(353_368, 357_896, _INCEPTION_THIN)},
+  "experiments/vision/inception_v3.py:imagenet": {"classifier": Golden(27_143_152, 27_179_376, _INCEPTION)},
   "experiments/vision/cifar_resnet.py:": {"classifier": Golden(269_434, 270_810, _RESNET_GREY)},
   "experiments/vision/cifar_resnet.py:cifar10": {"classifier": Golden(269_722, 271_098, _RESNET)},
   "experiments/vision/cifar_resnet.py:cifar10,se": {"classifier": Golden(
