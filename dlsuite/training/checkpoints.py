@@ -12,7 +12,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -83,10 +83,18 @@ def write(path: Path, arrays: Arrays, meta: Mapping[str, Any]) -> None:
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.whole(path, sync_folder=True) as f:
-      np.savez(f, meta=text, **arrays)  # type: ignore[arg-type]
+      _write_archive(f, {"meta": text, **arrays})
   except OSError as e:
     raise WorkdirError(f"{path}: the checkpoint cannot be written: {e.strerror}; any before are whole, "
                        "the same command goes on from there") from e
+
+
+def _write_archive(f: IO[bytes], arrays: Arrays) -> None:
+  """Writes what `np.savez` writes; up to NumPy 2.1 that leaves its zip open where the disk is full, to fail again, unseen."""
+  with zipfile.ZipFile(f, "w") as archive:
+    for name, value in arrays.items():
+      with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, value, allow_pickle=False)
 
 
 def read(path: Path) -> Checkpoint:
