@@ -26,6 +26,7 @@ from dlsuite.runs.record import Record  # noqa: E402
 from dlsuite.strategy import Strategy  # noqa: E402
 from dlsuite.tasks.classification import Classification  # noqa: E402
 from dlsuite.training import checkpoints  # noqa: E402
+from dlsuite.training import learner as learner_lib  # noqa: E402
 from dlsuite.training.loop import Loop, Plan  # noqa: E402
 
 STEPS = 6
@@ -145,6 +146,28 @@ def masks(arguments, strategy_of):
   return found
 
 
+class Lopsided(Tiny):
+  """Its loss is 64 times as large on the last replica: in float16 the gradient overflows there alone."""
+
+  def losses(self, outputs, batch, training):
+    losses, metrics = super().losses(outputs, batch, training)
+    context = tf.distribute.get_replica_context()
+    last = context.replica_id_in_sync_group == context.num_replicas_in_sync - 1
+    return losses * tf.where(last, 64.0, 1.0), metrics
+
+
+def half(arguments, strategy_of):
+  """Saves each replica's own weights and scale after steps in float16; the first ones overflow on the last replica alone."""
+  config = make_config(arguments, {"train.precision": "float16", "optimizer.learning_rate": 1e-4})
+  strategy = strategy_of(config)
+  learner_lib._FIRST_SCALE = 2.0**15
+  task = train(Lopsided, config, strategy, f"{arguments.folder}/half-{arguments.devices}")
+  variables = {"scale": task.learners["main"].variables()["loss_scale"][0]}
+  variables |= {v.path: v.value for v in task.networks["classifier"].trainable_variables}
+  variables["applied"] = task.learners["main"].optimizer.iterations.value
+  return {name: np.stack([part.numpy() for part in strategy.tf.experimental_local_results(v)]) for name, v in variables.items()}
+
+
 class StopAt(keras.callbacks.Callback):
   """Asks for a stop as SIGTERM would, once a step is reached."""
 
@@ -187,7 +210,7 @@ def main():
     task = train(Tiny, config, strategy_of(config), f"{arguments.folder}/resumed-{arguments.devices}", [StopAt(0)])
     found, _ = checkpoints.collect(task.variables())
   else:
-    found = {"parity": parity, "odd": odd_sizes, "masks": masks}[arguments.do](arguments, strategy_of)
+    found = {"parity": parity, "odd": odd_sizes, "masks": masks, "half": half}[arguments.do](arguments, strategy_of)
   if strategy_of(None).is_chief:
     np.savez(pathlib.Path(arguments.folder) / f"{arguments.do}-{arguments.devices}-{arguments.kind}.npz", **found)
 

@@ -96,6 +96,15 @@ def test_a_checkpoint_of_2_replicas_goes_on_on_1_and_on_8(tmp_path):
       np.testing.assert_allclose(resumed[name], whole[f"plain/{name}"], rtol=0, atol=TOLERANCE, err_msg=name)
 
 
+def test_replicas_skip_a_step_together_if_the_gradient_of_one_overflows(tmp_path):
+  found = run(tmp_path, 2, "half")
+  assert 0 < found["applied"][0] < 6  # of 6 steps some were skipped
+  assert found["scale"][0] == 2.0**(15 - 6 + found["applied"][0])
+  for name in found.files:
+    assert len(found[name]) == 2
+    np.testing.assert_array_equal(found[name][0], found[name][1], err_msg=name)
+
+
 def _free_ports(count):
   sockets = [socket.socket() for _ in range(count)]
   for s in sockets:
