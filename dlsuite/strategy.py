@@ -180,6 +180,14 @@ def _cpu(devices: int) -> Strategy:
   return Strategy(strategy, "cpu", f"{count} x cpu")
 
 
+def _share_memory(gpus: list) -> None:
+  """Leaves other GPUs alone, and of these the memory that is not needed. Must come before TensorFlow starts its runtime."""
+  with contextlib.suppress(RuntimeError):  # once it has started, what was configured then must do
+    tf.config.set_visible_devices(gpus, "GPU")
+    for gpu in gpus:
+      tf.config.experimental.set_memory_growth(gpu, True)
+
+
 def _gpu(devices: int) -> Strategy:
   found = tf.config.list_physical_devices("GPU")
   count = devices or len(found)
@@ -188,9 +196,9 @@ def _gpu(devices: int) -> Strategy:
                       "pip install 'dlsuite[gpu]'")
   if count > len(found):
     raise ConfigError(f"strategy.devices={count} but TensorFlow finds {len(found)} GPU(s)")
-  for gpu in found:
-    tf.config.experimental.set_memory_growth(gpu, True)
+  _share_memory(found[:count])
   name = tf.config.experimental.get_device_details(found[0]).get("device_name", "gpu")
+  # MirroredStrategy adds gradients up through NCCL where all its devices are whole GPUs.
   strategy = (tf.distribute.OneDeviceStrategy("/gpu:0") if count == 1
               else tf.distribute.MirroredStrategy([f"GPU:{i}" for i in range(count)]))
   return Strategy(strategy, "gpu", f"{count} x {name}")
@@ -215,7 +223,12 @@ def _workers(devices: int, connect_seconds: float) -> Strategy:
   cluster.meet(connect_seconds)
   if devices > 1:
     _logical_cpus(devices)
-  strategy = tf.distribute.MultiWorkerMirroredStrategy()
-  device = "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
+  gpus = tf.config.list_physical_devices("GPU")
+  _share_memory(gpus)
+  device = "gpu" if gpus else "cpu"
+  # Left to choose, TensorFlow adds gradients up along a ring of connections, on GPUs too.
+  options = tf.distribute.experimental.CommunicationOptions(
+    implementation=getattr(tf.distribute.experimental.CommunicationImplementation, "NCCL" if gpus else "RING"))
+  strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
   count = len(cluster.addresses)
   return Strategy(strategy, device, f"{count} workers x {strategy.num_replicas_in_sync // count} {device}", cluster)

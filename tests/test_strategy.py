@@ -1,0 +1,84 @@
+"""What the branches for GPUs ask of TensorFlow, which here has none: the calls, and their order."""
+
+import json
+
+import pytest
+import tensorflow as tf
+
+from dlsuite import config as config_lib
+from dlsuite import strategy as strategy_lib
+from dlsuite.errors import ConfigError
+from dlsuite.strategy import Strategy
+
+
+class Played:
+  """Stands for a strategy of some devices."""
+
+  def __init__(self, replicas):
+    self.num_replicas_in_sync = replicas
+
+
+@pytest.fixture
+def asked(monkeypatch):
+  """A machine with three GPUs; returns what is asked of TensorFlow, in order."""
+  found = []
+  gpus = [tf.config.PhysicalDevice(f"/physical_device:GPU:{i}", "GPU") for i in range(3)]
+
+  def note(name, answer=None):
+    def call(*arguments, **options):
+      found.append((name, *arguments, *options.values()))
+      return answer(*arguments) if callable(answer) else answer
+    return call
+
+  monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus if kind == "GPU" else [])
+  monkeypatch.setattr(tf.config, "set_visible_devices", note("visible"))
+  monkeypatch.setattr(tf.config.experimental, "set_memory_growth", note("growth"))
+  monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: {"device_name": "NVIDIA X"})
+  monkeypatch.setattr(tf.distribute, "MirroredStrategy", note("mirrored", lambda devices: Played(len(devices))))
+  monkeypatch.setattr(tf.distribute, "OneDeviceStrategy", note("one device", lambda device: Played(1)))
+  monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", note("workers", Played(6)))
+  return found, gpus
+
+
+def config(**changes):
+  made = config_lib.defaults("fixture", task="classification")
+  made.data.batch_size = 12
+  for key, value in changes.items():
+    made.strategy[key] = value
+  return made
+
+
+def prepared(gpus):
+  """What must have been asked before a strategy, whose making starts the runtime."""
+  return [("visible", gpus, "GPU"), *(("growth", gpu, True) for gpu in gpus)]
+
+
+def test_all_gpus_of_a_host_train_and_take_no_more_memory_than_they_need(asked):
+  found, gpus = asked
+  strategy = Strategy.from_config(config(kind="auto"))
+  assert found == [*prepared(gpus), ("mirrored", ["GPU:0", "GPU:1", "GPU:2"])]
+  assert (strategy.device, strategy.replicas, strategy.description) == ("gpu", 3, "3 x NVIDIA X")
+
+
+@pytest.mark.parametrize(("devices", "last"), [(1, ("one device", "/gpu:0")), (2, ("mirrored", ["GPU:0", "GPU:1"]))])
+def test_gpus_that_are_not_asked_for_are_left_alone(asked, devices, last):
+  found, gpus = asked
+  Strategy.from_config(config(kind="gpu", devices=devices))
+  assert found == [*prepared(gpus[:devices]), last]
+
+
+def test_a_fourth_gpu_of_three_is_refused(asked):
+  with pytest.raises(ConfigError, match=r"strategy.devices=4 but TensorFlow finds 3 GPU\(s\)"):
+    Strategy.from_config(config(kind="gpu", devices=4))
+
+
+def test_workers_with_gpus_add_gradients_up_through_nccl(asked, monkeypatch):
+  found, gpus = asked
+  monkeypatch.setattr(strategy_lib.Cluster, "meet", lambda self, seconds: None)
+  monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}))
+  strategy = Strategy.from_config(config(kind="workers"))
+  assert found[:-1] == prepared(gpus)
+  name, options = found[-1]
+  assert name == "workers"
+  assert options.implementation == tf.distribute.experimental.CommunicationImplementation.NCCL
+  assert (strategy.device, strategy.description) == ("gpu", "2 workers x 3 gpu")
