@@ -9,7 +9,8 @@ import pytest
 
 from tests.conftest import ROOT
 
-SCRIPTS = sorted(str(path.relative_to(ROOT)) for pattern in ("*.sh", "*.sbatch") for path in (ROOT / "launch").glob(pattern))
+SCRIPTS = sorted(str(path.relative_to(ROOT)) for pattern in ("launch/*.sh", "launch/*.sbatch", ".ci/*")
+                 for path in ROOT.glob(pattern))
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -24,4 +25,4 @@ def test_shellcheck_has_nothing_to_say(script):
 
 
 def test_there_are_scripts():
-  assert SCRIPTS == ["launch/install.sh", "launch/slurm.sbatch", "launch/tpu_vm.sh"]
+  assert SCRIPTS == [".ci/run", ".ci/weekly", "launch/install.sh", "launch/slurm.sbatch", "launch/tpu_vm.sh"]
