@@ -3,11 +3,16 @@
 import difflib
 from collections.abc import Iterable
 
+_PASSES = 74  # EX_IOERR of sysexits.h
+
 
 class DlsuiteError(Exception):
   """An error whose message is one complete line for the user."""
 
-  exit_code = 2
+  @property
+  def exit_code(self) -> int:
+    """The process's exit code: 2, or 74 where the fault behind it is marked as `passing`, such as a bucket out of reach."""
+    return _PASSES if getattr(self.__cause__ or self.__context__, "passing", False) else 2
 
 
 class ConfigError(DlsuiteError):
@@ -20,6 +25,12 @@ class DataError(DlsuiteError):
 
 class WorkdirError(DlsuiteError):
   """The run folder cannot be used: not writable, full, or it holds another run."""
+
+
+class InUseError(WorkdirError):
+  """Another machine's run holds the folder, or has held it until minutes ago: if that is no more, its lock lapses."""
+
+  exit_code = _PASSES
 
 
 class DivergedError(DlsuiteError):
@@ -37,7 +48,7 @@ class Stopped(DlsuiteError):  # noqa: N818 - a run that was asked to stop made n
 class WorkerLostError(DlsuiteError):
   """Another worker died or hangs; the run goes on from its newest checkpoint once all are started again."""
 
-  exit_code = 75
+  exit_code = 76  # not 75: nobody asked for it, and whoever started the workers must start all of them again
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -16,8 +16,8 @@ MODES = ("train", "evaluate", "predict", "analyse", "describe")
 SPLITS = ("train", "valid", "test")
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", tuple: "a tuple such as (1,2)",
           ConfigDict: "a dict such as {'name': 1}"}
-_EXIT_CODES = ("Exit codes: 0 done; 2 bad input or unusable folder; 3 the training diverged; "
-               "75 stopped, the same command goes on.")
+_EXIT_CODES = ("Exit codes: 0 done; 2 bad input or unusable folder; 3 the training diverged; and where the same command goes "
+               "on: 74 a bucket is out of reach or locked for now; 75 stopped by a signal; 76 another worker was lost.")
 _OVERRIDE = re.compile(r"--?(?:no)?config\.([^=]+)(=.*)?", re.DOTALL)
 # What absl raises, and what ml_collections lets through from a value that it cannot put into the config.
 _FAULTS = (flags.Error, AttributeError, KeyError, TypeError, ValueError, SyntaxError, OSError)

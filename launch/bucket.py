@@ -3,13 +3,14 @@
 import json
 import re
 
-from launch.errors import LaunchError
+from launch.errors import LaunchError, OutOfReachError
 from launch.gcloud import reason
 from launch.shell import Answer, Shell
 
 _NAME = re.compile(r"gs://[a-z0-9][a-z0-9._\-]{1,61}[a-z0-9](/.*)?")
 _ABSENT = re.compile(r"\b404\b|not found|matched no objects|does not exist", re.IGNORECASE)
 _DENIED = re.compile(r"\b40[13]\b|denied|does not have", re.IGNORECASE)
+_PASSING = re.compile(r"\b(?:408|429|5\d\d)\b|timed out|unreachable|connection|network|resolve", re.IGNORECASE)
 _HELD = re.compile(r"\b412\b|pre-?condition", re.IGNORECASE)
 
 
@@ -113,7 +114,8 @@ class Bucket:
     if is_absent(answer):
       return LaunchError(f"--bucket={self.url}: there is no bucket {bucket}; make it with: gcloud storage buckets create "
                          f"{bucket} --location=REGION")
-    return LaunchError(f"--bucket={self.url} cannot be {done}: {reason(answer)}")
+    error = OutOfReachError if _PASSING.search(answer.error) else LaunchError
+    return error(f"--bucket={self.url} cannot be {done}: {reason(answer)}")
 
 
 def as_object(text: str | None) -> dict[str, str]:

@@ -7,6 +7,12 @@ class LaunchError(DlsuiteError):
   """The job cannot be started as it was asked for; nothing is left running."""
 
 
+class OutOfReachError(LaunchError):
+  """The bucket did not answer; the same command may succeed later."""
+
+  exit_code = 74
+
+
 class UnavailableError(DlsuiteError):
   """There is no capacity now; the same command may succeed later."""
 

@@ -18,7 +18,7 @@ from launch.cluster import tf_config
 from launch.errors import LaunchError
 from launch.supervise import Group, Ports
 
-_NOT_AGAIN = (0, 2, 3)  # done, bad input, diverged; 75 is also that of a worker that has lost another
+_NOT_AGAIN = (0, 2, 3, 75)  # done, bad input, diverged, asked to stop
 
 
 class _Parser(argparse.ArgumentParser):

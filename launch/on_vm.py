@@ -17,7 +17,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from typing import IO
+
+from ml_collections import ConfigDict
 
 from dlsuite import flags
 from dlsuite.errors import DlsuiteError
@@ -154,10 +157,12 @@ def supervise(options: argparse.Namespace) -> int:
 
 def _train(job: Job, shell: Shell, options: argparse.Namespace) -> int:
   environment = os.environ | {"TFDS_DATA_DIR": options.data_dir, "PYTHONUNBUFFERED": "1"}
-  if code := _prepare(shell, options, environment):
+  parsed = topology.parse(options.topology)
+  stages = flags.parse([*options.trainer, "--mode=describe"]).stages
+  topology.check_batches(parsed, stages)  # tpu_vm.sh has not looked; what is wrong is said before data are prepared
+  if code := _prepare(shell, options, environment, stages):
     return code
   _remove_locks(shell, options.run)
-  parsed = topology.parse(options.topology)
   environment |= topology.environment(parsed, options.name, _libtpu_path(parsed))
   trainer = subprocess.Popen([sys.executable, "-m", "dlsuite.main", *options.trainer, f"--workdir={options.run}"],
                              env=environment, stdin=subprocess.DEVNULL)
@@ -176,11 +181,11 @@ def _remove_locks(shell: Shell, run: str) -> None:
     shell.run(["gcloud", "storage", "rm", lock, "--quiet"])
 
 
-def _prepare(shell: Shell, options: argparse.Namespace, environment: dict[str, str]) -> int:
+def _prepare(shell: Shell, options: argparse.Namespace, environment: dict[str, str], stages: Mapping[str, ConfigDict]) -> int:
   """Prepares the data sets that nobody has prepared before; returns an exit code other than 0 if that fails."""
   folder = Bucket(shell, options.data_dir)
-  stages = flags.parse([*options.trainer, "--mode=describe"]).stages if options.prepare == "once" else {}
-  missing = [name for name in data.names(stages) if not folder.exists(data.marker(name))]
+  names = data.names(stages) if options.prepare == "once" else []
+  missing = [name for name in names if not folder.exists(data.marker(name))]
   if not missing:
     return 0
   shell.note(f"prepares {', '.join(missing)} in {options.data_dir}")

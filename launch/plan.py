@@ -12,7 +12,6 @@ from ml_collections import ConfigDict
 
 from dlsuite import config as config_lib
 from dlsuite import flags, identity
-from dlsuite.checks import check_batch
 from dlsuite.errors import nearest, one_of
 from launch import job, topology
 from launch.bucket import check_name
@@ -115,9 +114,7 @@ def parse(argv: Sequence[str]) -> Plan:
   _check_image(found, options)
   trainer = [f"--config={options.config}"] * bool(options.config) + rest
   stages = flags.parse([*trainer, "--mode=describe"]).stages
-  for name, config in stages.items():
-    check_batch(config, found.replicas, f"the {found.replicas} replicas on the {found.chips} chips of {found.name}",
-                f"stage {name}: " if name else "")
+  topology.check_batches(found, stages)
   return Plan(options, found, stages, trainer, _workdir(options, stages))
 
 

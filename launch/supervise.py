@@ -11,6 +11,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
+from dlsuite.errors import WorkerLostError
+
+_LOST_ANOTHER = WorkerLostError.exit_code
 _KEPT = 30  # lines of each process, for when it fails unseen
 
 
@@ -97,8 +100,8 @@ class Group:
       codes = [process.poll() for process in self._processes]
       if self.signalled and deadline == float("inf"):
         deadline = time.monotonic() + self._grace
-      # A process that has lost another one ends with 75: what it lost tells more.
-      failed = next((rank for rank, code in enumerate(codes) if code not in (None, 0, 75)),
+      # A process that has lost another one says so by its code: what it lost tells more.
+      failed = next((rank for rank, code in enumerate(codes) if code not in (None, 0, _LOST_ANOTHER)),
                     next((rank for rank, code in enumerate(codes) if code), None))
       if failed is not None and not (self.signalled and None in codes and time.monotonic() < deadline):
         self.failed = failed

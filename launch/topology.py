@@ -1,7 +1,11 @@
 """What a TPU is called, how large it is, and the environment that TensorFlow needs on it: no cloud and no TensorFlow here."""
 
 import dataclasses
+from collections.abc import Mapping
 
+from ml_collections import ConfigDict
+
+from dlsuite.checks import check_batch
 from dlsuite.errors import nearest
 from launch.errors import LaunchError
 
@@ -93,6 +97,17 @@ def parse(name: str) -> Topology:
   hosts = 1 if chips <= generation.alone else chips // generation.host
   return Topology(f"{kind}-{size}", f"{generation.prefix}-{size}", chips, hosts, chips * generation.replicas,
                   generation.runtime if hosts == 1 else "")
+
+
+def check_batches(topology: Topology, stages: Mapping[str, ConfigDict]) -> None:
+  """Looks whether the batch of every stage of an experiment divides over a TPU.
+
+  Raises:
+    ConfigError: if one does not; the line names the nearest that do.
+  """
+  for name, config in stages.items():
+    check_batch(config, topology.replicas, f"the {topology.replicas} replicas on the {topology.chips} chips of {topology.name}",
+                f"stage {name}: " if name else "")
 
 
 def environment(topology: Topology, name: str, libtpu_path: str) -> dict[str, str]:

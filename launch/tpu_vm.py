@@ -4,7 +4,8 @@
       --bucket=gs://my-bucket --spot
 
 The same command goes on with a job that was stopped, and takes over a TPU that an earlier start left behind. Exit codes are
-those of `dlsuite.main`: 0 done, 2 bad input, 3 diverged, 75 stopped or no capacity (the same command goes on); 1 for the rest.
+those of `dlsuite.main`: 0 done, 2 bad input, 3 diverged; 74 the bucket is out of reach, 75 stopped or no capacity (the same
+command goes on); 1 for the rest.
 """
 
 import json

@@ -4,11 +4,14 @@
 #     launch/tpu_vm.sh --type=v5litepod-8 --topology=v5e-8 --runtime_version=v2-alpha-tpuv5-lite --zone=us-west4-a \
 #       --bucket=gs://my-bucket --workdir=runs/lenet5 [--spot] -- --config=experiments/vision/lenet5.py:mnist
 #
-# The same command goes on with a job that was stopped. Run it in the project's folder; the machines run the last commit. Exit
-# codes are those of dlsuite.main: 0 done, 2 bad input, 3 diverged, 75 stopped or no capacity, 1 any other failure.
+# The same command goes on with a job that was stopped. Run it in the project's folder; the machines run the last commit. A job
+# that holds the workdir is refused unless it was a process of this machine that is no more; --break_lock takes it from any. What
+# needs the config, as whether the batch divides over the chips, is looked at on the TPU's machine, before data are prepared. Exit
+# codes are those of dlsuite.main: 0 done, 2 bad input, 3 diverged, 74 the bucket is out of reach, 75 stopped or no capacity,
+# 1 any other failure.
 set -uo pipefail
 
-type='' topology='' runtime_version='' zone='' bucket='' workdir='' spot=() poll=30 retry=60 retries=20 restarts=3
+type='' topology='' runtime_version='' zone='' bucket='' workdir='' spot=() poll=30 retry=60 retries=20 restarts=3 break_lock=''
 while [ "$#" -gt 0 ] && [ "$1" != -- ]; do
   case "$1" in
     --type=* | --topology=* | --runtime_version=* | --zone=* | --bucket=gs://* | --workdir=*)
@@ -19,6 +22,7 @@ while [ "$#" -gt 0 ] && [ "$1" != -- ]; do
     --retries=*) retries="${1#*=}" ;;
     --restarts=*) restarts="${1#*=}" ;;
     --spot) spot=(--spot) ;;
+    --break_lock) break_lock=yes ;;
     *)
       echo "tpu_vm.sh: $1 is not understood; see the head of $0" >&2
       exit 2 ;;
@@ -42,6 +46,11 @@ die() {  # code, text
   echo "launch: $2" >&2
   exit "$1"
 }
+die_of_bucket() {  # its error lies in $log; one that may pass has a code of its own
+  local code=2
+  if grep -qi '\b\(408\|429\|5[0-9][0-9]\)\b\|timed out\|unreachable\|connection\|network\|resolve' "$log"; then code=74; fi
+  die "$code" "--bucket=$bucket cannot be written: $(tail -n 1 "$log")"
+}
 
 command -v gcloud > /dev/null || die 2 'gcloud is not on PATH: install the Google Cloud CLI, then run: gcloud auth login'
 account="$(gcloud auth list --filter=status:ACTIVE '--format=value(account)')"
@@ -52,7 +61,7 @@ tpu="${tpu%-}"
 lock="$bucket/$workdir.lock"
 home="dlsuite-${commit:0:12}"
 log="$(mktemp)"
-locked=''
+locked='' mine=''
 
 tpus() { gcloud compute tpus "$@" "--zone=$zone"; }
 state() { tpus queued-resources describe "$tpu" '--format=value(state.state)' 2> /dev/null; }
@@ -65,6 +74,14 @@ delete() {
   tpus queued-resources delete "$tpu" --force --quiet 2> /dev/null
 }
 quote() { printf '%q ' "$@"; }
+generation() { gcloud storage objects describe "$lock" '--format=value(generation)' 2> /dev/null; }
+field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" <<< "$holder"; }
+is_dead() {  # whether the lock's holder was a process of this machine and user that is no more
+  local process
+  process="$(field process)"
+  [ "$(field owner)" = "$(id -un)" ] && [ "$(field host)" = "$(uname -n)" ] && [[ "$process" =~ ^[0-9]+$ ]] &&
+    ! kill -0 "$process" 2> /dev/null
+}
 
 clear_up() {
   code=$?
@@ -76,9 +93,9 @@ clear_up() {
       code=75
     fi
     if [ -n "$now" ]; then delete; fi
-    gcloud storage rm "$lock" --quiet 2> /dev/null
+    gcloud storage rm "$lock" ${mine:+"--if-generation-match=$mine"} --quiet 2> /dev/null
   fi
-  rm -f "$log"
+  rm -f "$log" "$log.bundle"
   exit "$code"
 }
 trap clear_up EXIT
@@ -86,18 +103,27 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 owner="{\"owner\": \"$(id -un)\", \"host\": \"$(uname -n)\", \"process\": \"$$\", \"since\": \"$(date -u +%FT%TZ)\"}"
-if ! printf '%s' "$owner" | gcloud storage cp - "$lock" --if-generation-match=0 --quiet 2> "$log"; then
-  if ! grep -qi '412\|pre-\?condition' "$log"; then die 2 "--bucket=$bucket cannot be written: $(tail -n 1 "$log")"; fi
-  die 2 "$lock: the workdir is in use: $(gcloud storage cat "$lock"); if that job is no more: gcloud storage rm $lock"
-fi
-locked=1
+for attempt in 1 2 3; do  # somebody else may take it between our look and our try
+  if printf '%s' "$owner" | gcloud storage cp - "$lock" --if-generation-match=0 --quiet 2> "$log"; then
+    locked=yes
+    break
+  fi
+  grep -qi '412\|pre-\?condition' "$log" || die_of_bucket
+  there="$(generation)"  # before it is read: of what somebody else has made since, nothing is removed
+  holder="$(gcloud storage cat "$lock" 2> /dev/null)"
+  if [ "$attempt" -eq 3 ] || { [ -n "$holder" ] && [ -z "$break_lock" ] && ! is_dead; }; then
+    die 2 "$lock: the workdir is in use: $holder; if that job is no more: --break_lock"
+  fi
+  [ -z "$there" ] || gcloud storage rm "$lock" "--if-generation-match=$there" --quiet 2> /dev/null
+done
+mine="$(generation)"
 if gcloud storage ls "$bucket/$workdir/result.json" > /dev/null 2>&1; then
   say "the run is complete: $bucket/$workdir"
   exit 0
 fi
 if ! gcloud storage ls "$bucket/code/$commit.bundle" > /dev/null 2>&1; then
-  git bundle create -q "$log" HEAD || die 2 'the code cannot be packed'
-  gcloud storage cp "$log" "$bucket/code/$commit.bundle" --quiet || die 2 "--bucket=$bucket cannot be written"
+  git bundle create -q "$log.bundle" HEAD || die 2 'the code cannot be packed'
+  gcloud storage cp "$log.bundle" "$bucket/code/$commit.bundle" --quiet 2> "$log" || die_of_bucket
 fi
 
 tries=0

@@ -67,7 +67,8 @@ def test_describe_needs_no_workdir():
 
 def test_help_names_every_flag_and_every_exit_code():
   text = flags.parse(["--help"]).message
-  for word in ("--config", "--workdir", "--mode", "--split", "--init_from", "--list", " 0 ", " 2 ", " 3 ", " 75 "):
+  for word in ("--config", "--workdir", "--mode", "--split", "--init_from", "--list", " 0 ", " 2 ", " 3 ", " 74 ",
+               " 75 ", " 76 "):
     assert word in text
   assert flags.parse(["-h"]).message == text
 

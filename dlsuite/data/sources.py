@@ -86,7 +86,7 @@ def open_builder(name: str, prepare: bool = True) -> Any:
   except tf.errors.NotFoundError:
     builder = _builder_of_new(name, prepare)
   except tf.errors.OpError as e:
-    raise _out_of_reach(e) from None
+    raise _out_of_reach(e)  # noqa: B904 - it brings its cause
   if builder.info.splits:
     return builder
   if prepare:
@@ -114,7 +114,7 @@ def _builder_of_new(name: str, prepare: bool) -> Any:
   except OSError as e:
     raise DataError(f"--data_dir={root} is not writable: {e.strerror}") from None
   except tf.errors.OpError as e:
-    raise _out_of_reach(e) from None
+    raise _out_of_reach(e)  # noqa: B904 - it brings its cause
 
 
 def _temporary_folder() -> str:
@@ -127,8 +127,12 @@ def _temporary_folder() -> str:
 def _out_of_reach(error: Exception) -> DataError:
   """Returns TensorFlow's error about a remote data_dir as a line that says what to do."""
   folder = files.path(tfds.core.constants.DATA_DIR)
-  line = translated(error, folder, writes=True).strerror if isinstance(folder, RemotePath) else first_line(error)
-  return DataError(f"--data_dir={folder}: {line}")
+  if not isinstance(folder, RemotePath):
+    return DataError(f"--data_dir={folder}: {first_line(error)}")
+  fault = translated(error, folder, writes=True)
+  found = DataError(f"--data_dir={folder}: {fault.strerror}")
+  found.__cause__ = fault
+  return found
 
 
 class _NoNetworkError(Exception):
@@ -183,7 +187,7 @@ def _prepare(builder: Any, name: str) -> None:
     with quiet, contextlib.nullcontext() if own or _online() else _failing_fast():
       builder.download_and_prepare()
   except tf.errors.OpError as e:
-    raise _out_of_reach(e) from None
+    raise _out_of_reach(e)  # noqa: B904 - it brings its cause
   except _NoNetworkError as e:
     raise DataError(f"data.name={name!r} is missing and there is {e}; {where}; {how}") from None
   except PermissionError as e:

@@ -23,7 +23,7 @@ import time
 import uuid
 from typing import IO, Any
 
-from dlsuite.errors import WorkdirError
+from dlsuite.errors import InUseError, WorkdirError
 from dlsuite.runs.files import Path
 from dlsuite.runs.remote import RemotePath
 
@@ -47,8 +47,9 @@ def _owner() -> str:
   return f"process {os.getpid()} on {_user()}@{platform.node()} since {datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
 
 
-def _in_use(folder: Path, owner: str, more: str = "") -> WorkdirError:
-  return WorkdirError(f"--workdir={folder} is in use by another process ({owner}{more}); give another --workdir")
+def _in_use(folder: Path, owner: str, lapses: str = "") -> WorkdirError:
+  error = InUseError if lapses else WorkdirError
+  return error(f"--workdir={folder} is in use by another process ({owner}{lapses}); give another --workdir")
 
 
 class Lock:

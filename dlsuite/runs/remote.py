@@ -31,10 +31,15 @@ _NO_HOST = re.compile(r"resolve host|resolve proxy", re.IGNORECASE)
 
 
 class RemoteError(OSError):
-  """A remote file could not be reached; `strerror` is the line that says why. That it is not there is no such error."""
+  """A remote file could not be reached; `strerror` is the line that says why. That it is not there is no such error.
 
-  def __init__(self, line: str, code: int = errno.EIO) -> None:
+  Attributes:
+    passing: whether a later start may find it.
+  """
+
+  def __init__(self, line: str, code: int = errno.EIO, passing: bool = False) -> None:
     super().__init__(code, line)
+    self.passing = passing
 
 
 def _gfile() -> Any:
@@ -78,7 +83,7 @@ def translated(error: Exception, path: "RemotePath", writes: bool = False) -> OS
                        errno.EACCES)
   if isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError)):
     return error
-  return RemoteError(f"{path.bucket} cannot be reached: {first_line(error)}")
+  return RemoteError(f"{path.bucket} cannot be reached: {first_line(error)}", passing=_is_passing(error))
 
 
 @dataclasses.dataclass(frozen=True, order=True)

@@ -73,7 +73,7 @@ def test_ten_sigkills_of_either_of_two_workers_cost_nothing(strike, two):
   starts = strike(two, 2, [*faults, ["NONE", 0]], seed=1)
   for (_, rank), start in zip(faults, starts, strict=False):
     assert start["codes"][rank] == -9
-    assert start["codes"][1 - rank] == 75, start["said"]
+    assert start["codes"][1 - rank] == 76, start["said"]
     assert says(start, 1 - rank).startswith(f"dlsuite: worker {rank} (127.0.0.1:"), start["said"]
   end(starts, two)
 
@@ -83,7 +83,7 @@ def test_the_workers_of_four_that_are_left_name_the_one_that_was_killed(strike, 
   starts = strike(tmp_path, 4, [*faults, ["NONE", 0]], seed=2)
   for (_, rank), start in zip(faults, starts, strict=False):
     for other in set(range(4)) - {rank}:
-      assert start["codes"][other] == 75, start["said"]
+      assert start["codes"][other] == 76, start["said"]
       assert says(start, other).startswith(f"dlsuite: worker {rank} (127.0.0.1:"), start["said"]
   end(starts, tmp_path)
 
@@ -100,7 +100,7 @@ def test_a_worker_that_is_asked_to_stop_stops_all_at_one_step_with_the_state_sav
 def test_a_worker_that_hangs_is_named_by_its_rank(strike, two):
   starts = strike(two, 2, [["STOP", 1], ["STOP", 0], ["NONE", 0]], seed=4)
   for start, rank in zip(starts, (1, 0), strict=False):
-    assert start["codes"][1 - rank] == 75
+    assert start["codes"][1 - rank] == 76
     assert says(start, 1 - rank).startswith(f"dlsuite: worker {rank} (127.0.0.1:")
     assert "hangs" in says(start, 1 - rank)
   end(starts, two)

@@ -4,10 +4,11 @@ $FAKE_CLOUD holds `scenario.json`, what shall happen; `state.json`, the queued r
 and `vm/<node>/<worker>`, the machines' home folders. A command sent by ssh runs there for real, but for the installation: its
 place take links to the work tree and a `python` that is this one, with the scenario's trainer for `dlsuite.main`.
 
-Scenario: account, denied (a verb of the bucket), no_bucket, waits (describes until ACTIVE), quota (refusals of create), refuse
-(create's error), failed (requests that end as FAILED), preempt (a list of numbers of saved steps after which the TPU is taken
-away), breaks (the same for connections that break while the TPU stays), trainer (a command in place of dlsuite.main), install
-(its exit code), outage (the first look that fails, and the first that does not), keep (the machines' folders outlive them).
+Scenario: account, denied and away (verbs of the bucket), no_bucket, waits (describes until ACTIVE), quota (refusals of
+create), refuse (create's error), failed (requests that end as FAILED), preempt (a list of numbers of saved steps after which
+the TPU is taken away), breaks (the same for connections that break while the TPU stays), trainer (a command in place of
+dlsuite.main), install (its exit code), outage (the first look that fails, and the first that does not), keep (the machines'
+folders outlive them).
 """
 
 import contextlib
@@ -77,6 +78,8 @@ def local(url):
 def check(verb, url):
   if scenario("no_bucket"):
     fail(f"(gcloud.storage.{verb}) gs://{url.split('/')[2]} not found: 404.")
+  if verb in scenario("away", ()):
+    fail(f"(gcloud.storage.{verb}) HTTPError 503: Service Unavailable")
   if verb in scenario("denied", ()):
     fail(f"(gcloud.storage.{verb}) HTTPError 403: you@example.com does not have storage.objects.create access to the object.")
 

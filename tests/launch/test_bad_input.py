@@ -83,6 +83,12 @@ def test_a_bucket_that_cannot_be_written_is_said_with_the_role_that_is_missing(c
   assert cloud.count("create dlsuite") == 0
 
 
+def test_a_bucket_out_of_reach_is_worth_another_try_which_its_code_says(cloud, capsys):
+  cloud.play(away=["cp"])
+  assert tpu_vm.main(JOB) == 74
+  assert "--bucket=gs://mine cannot be written: HTTPError 503" in capsys.readouterr().err
+
+
 def test_data_that_are_not_there_and_shall_not_be_prepared_are_named(cloud, capsys):
   cloud.prepared.unlink()
   line = refusal(capsys, *JOB, "--prepare=never")

@@ -97,6 +97,15 @@ def test_a_job_whose_time_is_up_saves_its_state_and_queues_itself_again(played, 
   assert (tmp_path / "scontrol.txt").read_text() == "requeue 7\n"
 
 
+@pytest.mark.parametrize(("code", "restarts", "again"), [(74, 0, True), (76, 19, True), (76, 20, False), (137, 0, False)])
+def test_a_lost_bucket_or_process_queues_the_job_again_but_not_for_ever(played, tmp_path, monkeypatch, code, restarts, again):
+  monkeypatch.setenv("SLURM_RESTART_COUNT", str(restarts))
+  job = played(f"import sys\nsys.exit({code})\n", "--config=a")
+  job.communicate(timeout=30)
+  assert job.returncode == code
+  assert (tmp_path / "scontrol.txt").exists() == again
+
+
 def test_the_batch_file_without_flags_says_how_it_is_used(played):
   job = played("")
   _, said = job.communicate(timeout=30)

@@ -1,6 +1,9 @@
 """The same job in plain shell, against the same cloud."""
 
+import getpass
+import json
 import os
+import platform
 import signal
 import subprocess
 import time
@@ -94,11 +97,67 @@ def test_bad_input_is_refused_in_a_line(cloud, scenario, arguments, expected):
   assert is_released(cloud)
 
 
-def test_a_workdir_in_use_is_refused_with_its_owner(cloud):
+@pytest.mark.parametrize(("arguments", "expected", "data"), [
+  (("--config.data.batch_size=20",), "batch_size=20 does not divide by the 8 replicas on the 8 chips of v5e-8", "prepared"),
+  (("--config.model.nme=x",), "did you mean", "not prepared"),
+])
+def test_what_needs_the_config_is_refused_on_the_machine_before_data_are_prepared(cloud, arguments, expected, data):
+  if data == "not prepared":
+    cloud.prepared.unlink()
+  code, said = run(*JOB, *TRAINER, *arguments)
+  assert code == 2
+  assert expected in said
+  assert "starts after step" not in said
+  assert "prepares" not in said
+  assert is_released(cloud)
+
+
+def test_a_bucket_out_of_reach_has_a_code_of_its_own(cloud):
+  cloud.play(away=["cp"])
+  code, said = run(*JOB, *TRAINER)
+  assert code == 74
+  assert "--bucket=gs://mine cannot be written: ERROR: (gcloud.storage.cp) HTTPError 503" in said
+
+
+@pytest.fixture
+def hold(cloud):
+  """Writes the lock of another job: `hold(process, owner)`."""
   path = cloud.bucket / "runs/lenet5.lock"
   path.parent.mkdir(parents=True)
-  path.write_text('{"owner": "ann"}')
+
+  def hold(process, owner=""):
+    path.write_text(json.dumps({"owner": owner or getpass.getuser(), "host": platform.node(), "process": str(process),
+                                "since": "2026-01-02T03:04:05+00:00"}))
+    return path
+
+  return hold
+
+
+@pytest.fixture
+def ended():
+  """The number of a process that is no more."""
+  process = subprocess.Popen(["true"])
+  process.wait()
+  return process.pid
+
+
+def test_a_workdir_in_use_is_refused_with_its_owner(hold):
+  path = hold(os.getpid())
   code, said = run(*JOB, *TRAINER)
   assert code == 2
-  assert 'the workdir is in use: {"owner": "ann"}' in said
+  assert f"the workdir is in use: {path.read_text()}; if that job is no more: --break_lock" in said
+
+
+def test_the_lock_of_somebody_else_is_taken_only_with_break_lock(cloud, hold, ended):
+  path = hold(ended, owner="ann")
+  assert run(*JOB, *TRAINER)[0] == 2
   assert path.exists()
+  assert run(*JOB, "--break_lock", *TRAINER)[0] == 0
+  assert is_released(cloud)
+
+
+def test_the_lock_of_a_process_of_this_machine_that_is_no_more_is_taken_over(cloud, hold, ended):
+  hold(ended)
+  code, said = run(*JOB, *TRAINER)
+  assert code == 0, said
+  assert is_released(cloud)

@@ -104,6 +104,7 @@ def test_what_no_second_try_can_mend_is_tried_once_and_says_what_to_do(faulty, p
   with pytest.raises(RemoteError) as caught:
     files.path("gs://bucket/run/a").write_bytes(b"data")
   assert caught.value.strerror.startswith(line)
+  assert not caught.value.passing
   assert (layer.tries, pauses) == (1, [])
 
 
@@ -112,6 +113,7 @@ def test_a_store_that_stays_away_is_given_up_in_one_line_when_the_patience_ends(
   with pytest.raises(WorkdirError) as caught:
     files.write_text(folder / "a", "text")
   assert str(caught.value) == f"{folder}/a cannot be written: {folder.bucket} cannot be reached: Error 503 when writing"
+  assert caught.value.exit_code == 74
   assert 500 < sum(pauses) <= Patience().seconds
   assert layer.tries == len(pauses) + 1
 
@@ -268,8 +270,9 @@ def test_a_checkpoint_that_cannot_be_written_leaves_those_before(folder, faulty,
   found = checkpoints.Folder(folder / "checkpoints", keep=2, fingerprint="f")
   state(found, 10)
   faulty(write=[fault(tf.errors.PermissionDeniedError)])
-  with pytest.raises(WorkdirError, match=r"state_000000020.npz: the checkpoint cannot be written: not authorised .* go"):
+  with pytest.raises(WorkdirError, match=r"_000000020.npz: the checkpoint cannot be written: not authorised .* go") as caught:
     state(found, 20)
+  assert caught.value.exit_code == 2
   assert found.latest_state().step == 10
 
 
@@ -278,8 +281,9 @@ def test_a_checkpoint_that_cannot_be_reached_is_not_taken_for_a_torn_one(folder,
   state(found, 10)
   state(found, 20)
   faulty(read=[fault(tf.errors.UnavailableError)] * 1000)
-  with pytest.raises(WorkdirError, match=r"state_000000020.npz cannot be read: .* cannot be reached"):
+  with pytest.raises(WorkdirError, match=r"state_000000020.npz cannot be read: .* cannot be reached") as caught:
     found.latest_state()
+  assert caught.value.exit_code == 74
 
 
 def test_checkpoints_that_cannot_be_listed_are_not_taken_for_none(folder, faulty, pauses):
