@@ -44,7 +44,7 @@ CASES = {
 class Tiny(Classification):
   """A network with batch normalisation only where it is synchronised: elsewhere statistics depend on the replicas."""
 
-  def build_networks(self):
+  def build_model(self, **_):
     x = inputs = keras.Input(self.input_shape)
     x = keras.layers.Conv2D(4, 5, strides=4, name="conv")(x)
     if self.config.strategy.sync_batch_norm:
@@ -56,7 +56,7 @@ class Tiny(Classification):
 class Dropping(Classification):
   """Its metric `accuracy` is the share of units that dropout keeps in each replica's first example."""
 
-  def build_networks(self):
+  def build_model(self, **_):
     inputs = keras.Input(self.input_shape)
     x = keras.layers.Dropout(0.5, name="drop")(keras.layers.Flatten(name="flatten")(inputs) * 0 + 1)
     return {"classifier": keras.Model(inputs, keras.layers.Dense(self.num_classes, name="output")(x))}
