@@ -133,6 +133,15 @@ GOLDENS: dict[str, dict[str, Golden]] = {
   "experiments/vision/googlenet.py:imagenet": {"classifier": Golden(13_378_280, 13_378_280, _GOOGLENET)},
   "experiments/vision/inception_v3.py:": {"classifier": Golden(353_368, 357_896, _INCEPTION_THIN)},
   "experiments/vision/inception_v3.py:imagenet": {"classifier": Golden(27_143_152, 27_179_376, _INCEPTION)},
+  "experiments/vision/action.py:": {"classifier": Golden(
+    112_136, 112_136, "arithmetic: 9x16+16 + 9x16x32+32 + 6x6x32x64+64 + LSTM 4x(64+64+1)x64 + 64x8+8")},
+  "experiments/vision/action.py:network=frame": {"classifier": Golden(
+    79_112, 79_112, "arithmetic: as with the LSTM, without its 33,024")},
+  "experiments/vision/action.py:network=conv3d": {"classifier": Golden(
+    55_000, 55_000, "arithmetic: 27x8+8 + 27x8x16+16 + 27x16x32+32 + 2x3x3x32x64+64 + 64x8+8")},
+  "experiments/vision/pilotnet.py:smoke": {"driver": Golden(
+    252_219, 252_219, "Bojarski et al. 2016, section 4: 250 thousand; 25x3x24+24 + 25x24x36+36 + 25x36x48+48 + 9x48x64+64 + "
+    "9x64x64+64 + 1152x100+100 + 100x50+50 + 50x10+10 + 10+1")},
   "experiments/vision/cifar_resnet.py:": {"classifier": Golden(269_434, 270_810, _RESNET_GREY)},
   "experiments/vision/cifar_resnet.py:cifar10": {"classifier": Golden(269_722, 271_098, _RESNET)},
   "experiments/vision/cifar_resnet.py:cifar10,se": {"classifier": Golden(

@@ -16,6 +16,7 @@ import tensorflow_datasets as tfds
 from ml_collections import ConfigDict
 
 from dlsuite.data import randomness, records, sources
+from dlsuite.data.clips import clip, is_video
 from dlsuite.data.crops import Crop, Draws, resized
 from dlsuite.errors import DataError, nearest
 from dlsuite.strategy import Strategy
@@ -48,6 +49,7 @@ class Split:
     resize: pixels a side that images are brought to, or 0.
     in_memory: whether the decoded examples are held in memory.
     crop: how images become squares as they are decoded, if not by `resize`.
+    frames: that are taken of a video, or 0 for all.
   """
 
   builder: Any
@@ -57,6 +59,7 @@ class Split:
   resize: int
   in_memory: bool
   crop: Crop | None = None
+  frames: int = 0
 
   @classmethod
   def open(cls, builder: Any, config: ConfigDict, key: str) -> "Split":
@@ -75,13 +78,14 @@ class Split:
     size = sources.num_examples(builder, name, f"data.{key}")
     crop = crop_of(config)
     pixels = (crop.shorter if crop.keep_square else crop.size) if crop else config.data.resize
-    shapes = [_shape(builder, feature, pixels) for feature in features.values()]
+    frames = config.data.get("frames", 0)
+    shapes = [_shape(builder, feature, pixels, frames) for feature in features.values()]
     bytes_an_example = sum(int(np.prod([d or 512 for d in shape])) for shape in shapes)
     cache = config.data.cache
     in_memory = cache == "memory" or (cache == "auto" and bytes_an_example * size <= MEMORY_LIMIT)
     if crop and key == "train":  # each epoch has other windows
       in_memory = False
-    return cls(builder, name, size, features, config.data.resize, in_memory, crop)
+    return cls(builder, name, size, features, config.data.resize, in_memory, crop, frames)
 
   def _is_image(self, feature: str) -> bool:
     return isinstance(self.builder.info.features[feature], tfds.features.Image)
@@ -106,6 +110,8 @@ class Split:
         batch[word] = self.crop.train(batch[word], channels, draws) if draws else self.crop.evaluate(batch[word], channels)
       elif self.resize and self._is_image(feature):
         batch[word] = resized(batch[word], self.resize)
+      elif is_video(self.builder.info.features[feature]):
+        batch[word] = clip(batch[word], self.frames, self.resize)
     return batch
 
   def examples(self) -> tf.data.Dataset:
@@ -138,16 +144,20 @@ def crop_of(config: ConfigDict) -> Crop | None:
               config.evaluate.get("augment", "none") == "ten_crop")
 
 
-def _shape(builder: Any, feature: str, resize: int) -> tuple[int | None, ...]:
+def _shape(builder: Any, feature: str, resize: int, frames: int = 0) -> tuple[int | None, ...]:
   kind = builder.info.features[feature]
+  if is_video(kind):
+    length, height, width, channels = kind.shape
+    return (frames or length, resize or height, resize or width, channels)
   if resize and isinstance(kind, tfds.features.Image):
     return (resize, resize, kind.shape[-1])
   return tuple(kind.shape)
 
 
 def feature_shape(builder: Any, config: ConfigDict, word: str) -> tuple[int | None, ...]:
-  """Returns the shape of one example's feature as the network sees it, e.g. (28, 28, 1)."""
-  return _shape(builder, config.data.features[word], config.data.get("crop", 0) or config.data.resize)
+  """Returns the shape of one example's feature as the network sees it, e.g. (28, 28, 1), of a video (T, H, W, C)."""
+  return _shape(builder, config.data.features[word], config.data.get("crop", 0) or config.data.resize,
+                config.data.get("frames", 0))
 
 
 def train_batches(split: Split, config: ConfigDict, strategy: Strategy, start_step: int, augment: Augment | None) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from dlsuite.data import augment, sources
+from dlsuite.data import augment, clips, sources
 from dlsuite.errors import ConfigError
 from dlsuite.tasks.images import Images, standardized
 from dlsuite.training.learner import Batch
@@ -23,6 +23,7 @@ OPTIONS = {
   "data.augment.area": ((0.08, 1.0), "above 0 and finite"),  # inception: share of the image
   "data.augment.ratio": ((0.75, 1.3333), "above 0 and finite"),  # inception: width to height
   "data.augment.scales": ((256.0, 512.0), "above 0 and finite"),  # vgg: shorter side in pixels
+  "data.frames": (0, "0 or more and finite"),  # of videos: taken at even distances; 0 takes all
   "data.augment.pad_crop": (0, "0 or more and finite"),  # pixels
   "data.augment.flip": (False, None),
   "loss.label_smoothing": (0.0, "at least 0 and below 1"),
@@ -74,8 +75,12 @@ class Classification(Images):
     return keras.Model(network.input, network.output["logits"], name=network.name)
 
   def augment(self, batch: Batch, uniform: Callable[[int], tf.Tensor]) -> Batch:  # type: ignore[override]
-    """Augments the images of a training batch in the input pipeline."""
-    return batch | {"image": augment.augment(batch["image"], self.config.data.augment, uniform)}
+    """Augments the images of a training batch in the input pipeline; all frames of a video alike."""
+    images, options = batch["image"], self.config.data.augment
+    if len(images.shape) == 4:
+      return batch | {"image": augment.augment(images, options, uniform)}
+    changed = augment.augment(clips.as_images(images), options, uniform)
+    return batch | {"image": clips.as_videos(changed, images.shape[1])}
 
   def preprocess(self, images: tf.Tensor) -> tf.Tensor:
     """Returns uint8 images as (pixel / 255 - mean) / std, on the device and in the compute type."""

@@ -6,22 +6,29 @@ import tensorflow_datasets as tfds
 from ml_collections import ConfigDict
 
 from dlsuite.data import pipeline, sources
+from dlsuite.data.clips import is_video
 from dlsuite.errors import ConfigError
 from dlsuite.tasks.supervised import Supervised
 
 
 class Images(Supervised):
-  """Examples with an `image` uint8 [H, W, C]."""
+  """Examples with an `image` uint8 [H, W, C]; of a task with `data.frames` it may be a video [T, H, W, C]."""
 
   @property
   def input_shape(self) -> tuple[int, ...]:
-    """Shape of one image as the network sees it, (H, W, C).
+    """Shape of one image as the network sees it, (H, W, C), or of one video, (T, H, W, C).
 
     Raises:
       ConfigError: if the set's images differ in size and the config does not say what to do.
     """
-    sources.feature(self.builder, self.config.data.features, "image", tfds.features.Image)
+    key = self.config.data.features.get("image")
+    video = "frames" in self.config.data and is_video(dict(self.builder.info.features).get(key))
+    if not video:
+      sources.feature(self.builder, self.config.data.features, "image", tfds.features.Image)
     shape = pipeline.feature_shape(self.builder, self.config, "image")
+    if video and None in shape:
+      raise ConfigError(f"the videos of {self.builder.name} differ in length or size: give data.frames, e.g. 16, and "
+                        "data.resize, pixels a side, e.g. 112")
     if None in shape:
       raise ConfigError(f"data.resize=0 but the images of {self.builder.name} differ in size: give pixels a side, e.g. 224"
                         + (" (or data.crop, which keeps their shape)" if "crop" in self.config.data else ""))

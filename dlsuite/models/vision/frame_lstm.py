@@ -1,0 +1,52 @@
+"""A convolutional network on each frame of a video, and an LSTM over what it finds."""
+
+import keras
+from keras import layers
+
+from dlsuite.layers.convolution import Conv2D
+from dlsuite.layers.lstm import LSTM
+
+
+def build(input_shape: tuple[int, ...], num_outputs: int, widths: tuple[int, ...] = (16, 32), features: int = 64,
+          units: int = 64, dropout: float = 0.0, one_frame: bool = False) -> keras.Model:
+  """Returns a classifier of videos.
+
+  Args:
+    input_shape: (T, H, W, C).
+    num_outputs: number of classes.
+    widths: channels of the convolutions of 3x3 pixels on each frame; each is followed by a 2x2 max-pooling.
+    features: units of the layer between them and the LSTM.
+    units: of the LSTM.
+    dropout: share of the features, and of what the LSTM ends with, that is dropped.
+    one_frame: whether only the middle frame is looked at, by the same network without the LSTM: what a video's motion is
+      worth shows beside it.
+
+  Returns:
+    [B, T, H, W, C] -> logits [B, num_outputs], from the LSTM's last output.
+
+  Raises:
+    ValueError: if the input is no video, or its frames are too small.
+
+  Source: Donahue et al. 2015, "Long-term recurrent convolutional networks", section 4.1 (there an AlexNet a frame, 256 units,
+  the mean of the predictions at all frames).
+  """
+  if len(input_shape) != 4:
+    raise ValueError(f"it takes videos (T, H, W, C), not {input_shape}")
+  frames, height, width, channels = input_shape
+  if min(height, width) < 2 ** len(widths):
+    raise ValueError(f"{len(widths)} poolings leave nothing of frames below {2 ** len(widths)} pixels a side")
+  inputs = keras.Input(input_shape)
+  every = keras.ops.reshape(inputs, (-1, height, width, channels))  # [B T, H, W, C]
+  x = inputs[:, frames // 2] if one_frame else every
+  for i, filters in enumerate(widths, 1):
+    x = Conv2D(filters, 3, padding="same", activation="relu", kernel_initializer="he_normal", name=f"conv{i}")(x)
+    x = layers.MaxPool2D(2, name=f"pool{i}")(x)  # [B T, H / 2^i, W / 2^i, filters]
+  x = layers.Dense(features, activation="relu", name="features")(layers.Flatten(name="flatten")(x))  # [B T, features]
+  if dropout:
+    x = layers.Dropout(dropout, name="drop_features")(x)
+  if not one_frame:
+    _, x, _ = LSTM(units, name="lstm")(keras.ops.reshape(x, (-1, frames, features)))  # [B, units]
+    if dropout:
+      x = layers.Dropout(dropout, name="drop_output")(x)
+  x = layers.Dense(num_outputs, dtype="float32", name="output")(x)
+  return keras.Model(inputs, x, name="one_frame" if one_frame else "frame_lstm")
