@@ -12,7 +12,8 @@ EXPERIMENTS = {
   "autoencoder": "experiments/unsupervised/autoencoder.py:smoke", "denoising": "experiments/unsupervised/denoising.py:smoke",
   "diabetes": "experiments/foundations/diabetes.py:smoke", "dqn": "experiments/reinforcement/dqn.py:smoke",
   "gan": "experiments/unsupervised/gan.py:smoke", "lenet": "experiments/vision/lenet5.py:smoke",
-  "lstm": "experiments/sequence/lstm.py:smoke", "vae": "experiments/unsupervised/vae.py:smoke",
+  "detector": "experiments/vision/detector.py:smoke", "lstm": "experiments/sequence/lstm.py:smoke",
+  "vae": "experiments/unsupervised/vae.py:smoke",
 }
 IMAGES = "--config.data.name=optical_digits --config.data.features.sample=image "
 # Seen without TensorFlow: an experiment, overrides, and all that the line must say.
@@ -23,6 +24,9 @@ AT_ONCE = {
   "a_reconstruction_misspelt": ("vae", "--config.loss.reconstruction=bernouli", "loss.reconstruction='bernouli'",
                                 "'bernoulli'"),
   "a_quality_misspelt": ("gan", "--config.evaluate.quality=rings", "evaluate.quality='rings'", "modes"),
+  "a_flip_misspelt": ("detector", "--config.data.augment.flip=horizontl", "data.augment.flip='horizontl'", "'horizontal'"),
+  "a_network_for_classes_as_detector": ("detector", "--config.model.name=vision.lenet5", "model.name='vision.lenet5'",
+                                        "task='detection'", "num_anchors"),
   "all_pixels_hidden": ("denoising", "--config.denoise.data.corrupt=1", "data.corrupt=1.0", "below 1"),
   "a_discount_above_one": ("dqn", "--config.agent.gamma=1.5", "agent.gamma=1.5", "from 0 to 1"),
   "windows_of_no_step": ("dqn", "--config.agent.n_step=0", "agent.n_step=0", "above 0"),
@@ -39,6 +43,11 @@ AT_ONCE = {
 }
 # Seen with the data, the environment or the networks.
 LATE = {
+  "a_size_that_does_not_divide_into_cells": ("detector", "--config.data.size=(100,90)", "data.size=(100, 90)", "divide by 8",
+                                             "nearest: (96, 88)"),
+  "more_boxes_than_places_for_them": ("detector", "--config.data.max_boxes=2", "data.max_boxes=2", "give at least 6"),
+  "a_class_as_box": ("detector", "--config.data.features.boxes=objects/label", "data.features.boxes='objects/label'",
+                     "boxes of 4 numbers"),
   "an_environment_misspelt": ("dqn", "--config.environment.name=CartPol-v1", "environment.name='CartPol-v1'", "'CartPole-v1'"),
   "continuous_actions": ("dqn", "--config.environment.name=Pendulum-v1", "environment.name='Pendulum-v1'", "continuous actions",
                          "finite number"),
@@ -110,6 +119,8 @@ def test_what_does_not_fit_the_data_or_the_networks_is_answered_by_one_line_and_
   experiment, arguments, *says = LATE[name]
   if experiment == "dqn":
     pytest.importorskip("gymnasium", reason="Gymnasium comes with the extra `rl`")
+  if experiment == "detector":
+    pytest.importorskip("pycocotools", reason="pycocotools comes with the extra `detection`")
   line = refused(tmp_path, capfd, EXPERIMENTS[experiment], arguments)
   for words in says:
     assert words in line

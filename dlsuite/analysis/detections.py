@@ -9,13 +9,13 @@ from dlsuite.runs.files import Path
 
 NEEDS = ("image", "boxes", "labels", "detected_boxes", "detected_labels", "detected_scores", "class_names")
 
-_IMAGES = 4
+_IMAGES = 3
 _LEAST_SCORE = 0.3  # of what is drawn
 _COLOURS = (ORANGE, BLUE, GREEN, "#CC79A7", "#F0E442", "#56B4E9", "#E69F00")  # Okabe & Ito 2008; classes beyond share them
 
 
 def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float]:
-  """Draws test images spread over the split: the truth on the left, on the right what was found with its score.
+  """Draws test images with boxes, spread over the split: the truth on the left, on the right what was found with its score.
 
   Args:
     task: with `class_names`.
@@ -26,7 +26,8 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
     How many boxes an image there are, and are found at the score from which they are drawn.
   """
   images, labels, scores = found["image"], found["labels"], found["detected_scores"]
-  chosen = np.unique(np.linspace(0, len(images) - 1, min(_IMAGES, len(images))).round().astype(int))
+  full = np.flatnonzero((labels >= 0).any(1))
+  chosen = full[np.unique(np.linspace(0, len(full) - 1, min(_IMAGES, len(full))).round().astype(int))]
   height, width = images.shape[1:3]
   size = (9, 0.9 + len(chosen) * (4.4 * height / width + 0.3))
   with figure(path, len(chosen), 2, size) as (fig, axes):
