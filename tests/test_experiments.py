@@ -170,7 +170,8 @@ def test_parameters_are_counted_to_the_unit(reference, strategy):
 
 # The variants whose networks or evaluation are others than those of the experiment's own smoke run.
 SMOKE = [*(f"{path}:smoke" for path in catalog.names()), "experiments/unsupervised/gan.py:mnist,smoke",
-         "experiments/unsupervised/gan.py:mnist,dcgan,smoke", "experiments/vision/cifar_resnet.py:se,preactivation,smoke"]
+         "experiments/unsupervised/gan.py:mnist,dcgan,smoke",
+         "experiments/vision/cifar_resnet.py:se,preactivation,bottleneck,smoke"]
 
 
 @pytest.mark.parametrize("reference", SMOKE)

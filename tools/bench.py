@@ -187,7 +187,7 @@ def _fit(task: Any, config: ConfigDict) -> Timed:
   data = data.cache().repeat().prefetch(tf.data.AUTOTUNE)
 
   def run(count: int) -> None:
-    network.fit(data, epochs=1, steps_per_epoch=count, verbose=0)
+    network.fit(data, epochs=1, steps_per_epoch=count, shuffle=False, verbose=0)
 
   return run
 

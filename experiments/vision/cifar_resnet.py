@@ -3,13 +3,15 @@
 Papers: He, Zhang, Ren & Sun 2015, "Deep residual learning for image recognition", arXiv:1512.03385. Section 4.2, table 6:
 8.75% test error on CIFAR-10 for ResNet-20 (0.27M parameters), 7.51, 7.17, 6.97 and 6.43% for depth 32, 44, 56 and 110.
 He, Zhang, Ren & Sun 2016, "Identity mappings in deep residual networks", arXiv:1603.05027, table 2: 6.37% for ResNet-110
-with pre-activation. Hu, Shen & Sun 2017, "Squeeze-and-excitation networks", arXiv:1709.01507 (the gates of `se`).
+with pre-activation and 5.46% for ResNet-164, whose blocks are bottlenecks. Hu, Shen & Sun 2017, "Squeeze-and-excitation
+networks", arXiv:1709.01507 (the gates of `se`).
 
     python -m dlsuite.main --config=experiments/vision/cifar_resnet.py:cifar10 --workdir=/tmp/resnet20
     python -m dlsuite.main --config=experiments/vision/cifar_resnet.py:cifar10,fast --workdir=/tmp/resnet20_fast
 
 Arguments: `cifar10` or `cifar100` (else the 8x8 digits inside scikit-learn), `fast` (a third of the epochs, one cycle of the
-learning rate, bfloat16), `epochs` (another number of them), `depth`, `se`, `preactivation`, `smoke`.
+learning rate, bfloat16), `epochs` (another number of them), `depth`, `se`, `preactivation`, `bottleneck` (with
+`preactivation`, depth 164), `smoke`.
 
 Deviations:
 1. 45,000 images train and 5,000 are watched; the paper fixes its schedule on this split.
@@ -37,11 +39,14 @@ _ERRORS = {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.43}  # % on CIFAR-10, 
 
 def get_config(arg: str = "") -> ConfigDict:
   """Returns the config of one variant."""
-  args = parse_arg(arg, cifar10=False, cifar100=False, fast=False, epochs=0.0, depth=20, se=False, preactivation=False,
-                   smoke=False)
+  args = parse_arg(arg, cifar10=False, cifar100=False, fast=False, epochs=0.0, depth=0, se=False, preactivation=False,
+                   bottleneck=False, smoke=False)
   if args.cifar10 and args.cifar100:
     raise ConfigError("config arguments 'cifar10' and 'cifar100' exclude each other")
   cifar = not args.smoke and (args.cifar10 or args.cifar100)
+  if args.bottleneck and not args.preactivation:
+    raise ConfigError("config argument 'bottleneck' needs 'preactivation'")
+  args.depth = args.depth or (20 if not args.bottleneck else 164 if cifar else 11)
   name = f"{'se_' if args.se else ''}{'preact_' if args.preactivation else ''}resnet{args.depth}"
   c = defaults(name, task="classification")
 
@@ -55,6 +60,8 @@ def get_config(arg: str = "") -> ConfigDict:
   c.model.depth = args.depth
   c.model.se_ratio = 16 if args.se else 0
   c.model.preactivation = args.preactivation
+  if args.bottleneck:
+    c.model.bottleneck = True
 
   c.optimizer.name = "sgd"
   c.optimizer.learning_rate = 0.1
@@ -76,7 +83,9 @@ def get_config(arg: str = "") -> ConfigDict:
 
   paper = "Hu et al. 2017, SE-" if args.se else f"He et al. {2016 if args.preactivation else 2015}, "
   c.reference.update(metric="error", unit="%", paper=f"{paper}ResNet-{args.depth}")
-  published = {} if args.se or args.cifar100 else {110: 6.37} if args.preactivation else _ERRORS
+  published = _ERRORS if not args.preactivation else {164: 5.46} if args.bottleneck else {110: 6.37}
+  if args.se or args.cifar100:
+    published = {}
   if not cifar:
     c.reference.protocol = "fixed split 1,197/200/400"
   elif args.depth in published:

@@ -51,3 +51,30 @@ def test_shortcut_keeps_every_second_pixel_and_appends_zero_channels() -> None:
   y = PaddedShortcut(5, 2)(x).numpy()
   np.testing.assert_array_equal(y[..., :3], x[:, ::2, ::2])
   np.testing.assert_array_equal(y[..., 3:], np.zeros((2, 2, 2, 2)))
+
+
+def _bottlenecks_by_hand(depth: int) -> int:
+  """Returns trainable parameters: per stage of n blocks of w inner channels 1x1, 3x3 and 1x1 to 4w, and one projection."""
+  n = (depth - 2) // 9
+  weights, channels, c = 9 * 3 * 16, 16, 16
+  for w in (16, 32, 64):
+    weights += c * 4 * w + c * w + (n - 1) * 4 * w * w + n * (9 * w * w + 4 * w * w)
+    channels += n * 2 * w + (n - 1) * 4 * w + (c if w > 16 else 0)
+    c = 4 * w
+  return weights + 2 * (channels + c) + 256 * 10 + 10
+
+
+def test_bottlenecks_make_resnet164() -> None:
+  assert round(_bottlenecks_by_hand(164) / 1e6, 1) == 1.7  # He et al. 2016, table 4
+  network = build((32, 32, 3), 10, depth=29, preactivation=True, bottleneck=True)
+  trained = sum(v.shape.num_elements() for v in map(tf.convert_to_tensor, network.trainable_variables))
+  assert trained == _bottlenecks_by_hand(29)
+  weighted = [layer for layer in network.layers if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))]
+  assert len(weighted) == 29 + 3  # and three projections
+
+
+def test_bottlenecks_need_preactivation_and_a_depth_of_9n_plus_2() -> None:
+  with pytest.raises(ConfigError, match=r"model\.bottleneck=True needs model\.preactivation=True"):
+    build((32, 32, 3), 10, depth=164, bottleneck=True)
+  with pytest.raises(ConfigError, match=r"model\.depth=112.*9n \+ 2, e\.g\. 164, 1001; nearest: 110"):
+    build((32, 32, 3), 10, depth=112, preactivation=True, bottleneck=True)
