@@ -27,7 +27,7 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
   names = task.class_names
   if len(names) > _MOST_CLASSES:
     return None
-  recalls, curves = precision_curves({word: found[word] for word in NEEDS[:-1]}, len(names))
+  recalls, curves = precision_curves(found, len(names))
   numbers = {}
   with figure(path, size=(7.5, 5.5)) as (_, axis):
     for name, curve, style in zip(names, curves, ("-", "--", "-.", ":") * _MOST_CLASSES, strict=False):

@@ -122,7 +122,7 @@ class BoxedSplit(Split):
     if bad and not self.skip_bad:
       i, j, box = bad[0]
       raise DataError(f"{where}: {len(bad)} of {boxes:,} boxes stand out of their image or have no area, the first: box {j} of "
-                      f"example {i}, ({', '.join(f'{v:g}' for v in box)}); data.bad_boxes='skip' leaves them out")
+                      f"example {i}, ({', '.join(f'{v:.3g}' for v in box)}); data.bad_boxes='skip' leaves them out")
     if len(bad) == boxes:
       raise DataError(f"{where} holds no box: nothing can be learnt or measured there")
     most = max(len(b) for b, _ in found)
