@@ -14,7 +14,7 @@ Deviations:
 2. He's initialisation, a warm-up of one epoch, and a rate that falls along a cosine; the paper sets all three by hand.
 3. Translations are by up to 4 pixels, images are mirrored, also for CIFAR-100, whose published number is without.
 4. 5,000 (ImageNet: 10,000) training images are watched; the paper trains on them again in the end.
-5. The digits, and imagenette, are trained by Adam.
+5. The digits, and imagenette, are trained by Adam; the digits' narrow network has no ReLU on the maps of the classes.
 
 Cost: 0.22 billion multiplications an image forward, five times those of ResNet-20; the digits: a minute on two CPU cores.
 """
@@ -53,7 +53,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.optimizer.warmup_epochs = 1.0
   if data in ("digits", "imagenette"):
     c.optimizer.name = "adam"
-    c.optimizer.learning_rate = 2e-3 if data == "digits" else 3e-4
+    c.optimizer.learning_rate = 1e-3 if data == "digits" else 3e-4
     c.checkpoint.monitor = "val_error"
   else:
     c.optimizer.name = "sgd"
@@ -112,6 +112,7 @@ def _digits(c: ConfigDict) -> None:
   c.data.batch_size = 32
   c.model.width = 0.25
   c.model.dropout = 0.2
+  c.model.last_relu = False
   c.train.epochs = 40.0
   c.evaluate.every_epochs = 5.0
   c.evaluate.batch_size = 200

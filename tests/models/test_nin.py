@@ -46,6 +46,12 @@ def test_logits_are_the_means_of_the_last_maps() -> None:
   np.testing.assert_allclose(logits, np.mean(maps, (1, 2)), rtol=1e-5, atol=1e-6)
 
 
+def test_logits_may_be_negative_only_without_the_last_relu() -> None:
+  x = np.random.default_rng(0).normal(0, 1, (4, 32, 32, 3)).astype(np.float32)
+  lowest = {relu: float(np.min(build((32, 32, 3), 10, width=0.1, last_relu=relu)(x))) for relu in (True, False)}
+  assert lowest[True] >= 0 > lowest[False]
+
+
 def test_an_image_that_is_too_small_is_refused_and_an_unknown_layout_too() -> None:
   with pytest.raises(ConfigError, match=r"32x32 are too small for nin_imagenet.*smallest that work are"):
     build((32, 32, 3), 10, layout="imagenet", width=0.1)

@@ -17,8 +17,8 @@ LAYOUTS = {
 
 
 @refuses_small_images
-def build(input_shape: tuple[int, ...], num_outputs: int, layout: str = "cifar", width: float = 1.0, dropout: float = 0.5
-          ) -> keras.Model:
+def build(input_shape: tuple[int, ...], num_outputs: int, layout: str = "cifar", width: float = 1.0, dropout: float = 0.5,
+          last_relu: bool = True) -> keras.Model:
   """Returns a network in network.
 
   Args:
@@ -27,6 +27,8 @@ def build(input_shape: tuple[int, ...], num_outputs: int, layout: str = "cifar",
     layout: "cifar", three blocks, or "imagenet", four, which its authors made public later.
     width: factor on the channels of every layer but the last.
     dropout: share dropped behind the poolings: of `cifar` behind both, of `imagenet` behind the last.
+    last_relu: a ReLU also on the maps of the classes, as the paper has it; a class whose map is zero for all images learns
+      no more, which happens to narrow networks.
 
   Returns:
     [B, H, W, C] -> logits [B, num_outputs].
@@ -50,7 +52,8 @@ def build(input_shape: tuple[int, ...], num_outputs: int, layout: str = "cifar",
     for i, count in enumerate(widths[1:], 1):
       x = Conv2D(count, 1, activation="relu", kernel_initializer="he_normal", name=f"{name}_mlp{i}")(x)
     if last:
-      x = Conv2D(num_outputs, 1, activation="relu", kernel_initializer="he_normal", dtype="float32", name="output")(x)
+      x = Conv2D(num_outputs, 1, activation="relu" if last_relu else None, kernel_initializer="he_normal", dtype="float32",
+                 name="output")(x)
     else:  # to [B, 16, 16, 96], [B, 8, 8, 192] or [B, 27, 27, 96], [B, 13, 13, 256], [B, 6, 6, 384]
       x = layers.MaxPool2D(3, 2, pooling, name=f"pool{block}")(x)
       if layout == "cifar" or block == len(blocks) - 1:
