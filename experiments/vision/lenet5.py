@@ -67,7 +67,8 @@ def get_config(arg: str = "") -> ConfigDict:
   c.checkpoint.monitor = "val_error"
   c.analyses = ("confusion_matrix", "mistakes", "first_layer_filters")
   if args.pictures:
-    c.analyses += ("activations", "saliency", "grad_cam", "occlusion", "nearest_neighbours", "feature_plane")
+    c.analyses += ("activations", "deconvolution", "preferred_inputs", "saliency", "grad_cam", "occlusion",
+                   "nearest_neighbours", "feature_plane", "classic_filters", "before_deep_learning")
 
   if mnist:
     c.reference.update(metric="error", value=0.95, unit="%", paper="LeCun et al. 1998, LeNet-5", table="figure 9",

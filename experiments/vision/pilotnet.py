@@ -1,7 +1,7 @@
 """PilotNet: a network that learns to steer from a driver's pictures, and then drives alone.
 
-Paper: Bojarski et al. 2016, "End to end learning for self-driving cars", arXiv:1604.07316, figure 4. It drives on roads, 98% of
-the time by itself (section 7.2, a typical drive); here it drives gymnasium's CarRacing-v3. Needs the extra `driving`.
+Paper: Bojarski et al. 2016, "End to end learning for self-driving cars", arXiv:1604.07316, figure 4. There it drives on roads,
+here gymnasium's CarRacing. Needs the extra `driving`.
 
     python -m dlsuite.main --config=experiments/vision/pilotnet.py --workdir=/tmp/pilotnet
 
@@ -16,7 +16,8 @@ Deviations:
 4. Adam and the squared error; the paper says only that the error is squared.
 5. After the training it drives on ten unseen tracks (analysis `laps`); nobody intervenes.
 
-Cost: the simulation of 22 laps takes a minute when the data are prepared, the training two on two CPU cores, the ten laps one.
+Cost: on two CPU cores a minute or two for the simulation of 22 laps when the data are prepared, two for the training, one for
+the ten laps.
 """
 
 from ml_collections import ConfigDict
@@ -34,7 +35,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.data.features = {"image": "image", "steering": "steering"}
   c.data.augment.mirror = True
   c.data.batch_size = 64
-  c.train.epochs = 15.0
+  c.train.epochs = 8.0
   c.evaluate.batch_size = 100
   if args.smoke:
     c.evaluate.tracks, c.evaluate.pictures = 1, 10

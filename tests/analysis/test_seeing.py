@@ -1,6 +1,7 @@
 """What is drawn of a classifier of images: on an untrained LeNet, on the embedded digits."""
 
 import importlib
+import sys
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
 from dlsuite import catalog, modes
-from dlsuite.analysis import feature_plane, nearest_neighbours
+from dlsuite.analysis import before_deep_learning, classic_filters, feature_plane, nearest_neighbours
+from dlsuite.errors import ConfigError
 
 RANDOM = np.random.default_rng(0)
-PICTURES = ("saliency", "grad_cam", "occlusion", "activations", "nearest_neighbours", "feature_plane")
+SHARES = ("saliency", "grad_cam", "occlusion", "activations", "nearest_neighbours", "feature_plane", "preferred_inputs")
+PICTURES = (*SHARES, "deconvolution", "classic_filters", "before_deep_learning")
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +33,10 @@ def found(task):
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_the_picture_is_drawn_wide_enough_and_its_numbers_are_shares(name, task, found, tmp_path):
+def test_the_picture_is_drawn_wide_enough_and_numbers_that_are_shares_are_between_0_and_1(name, task, found, tmp_path):
   numbers = importlib.import_module(f"dlsuite.analysis.{name}").draw(task, found, tmp_path / f"{name}.png")
-  assert numbers
-  assert all(0 <= value <= 1 for value in numbers.values())
+  assert all(0 <= value <= 1 for value in numbers.values()) or name not in SHARES
+  assert numbers or name == "classic_filters"
   with Image.open(tmp_path / f"{name}.png") as picture:
     assert picture.size[0] >= 800
 
@@ -57,3 +60,33 @@ def test_the_planes_come_out_the_same_each_time_and_pca_is_scikit_learns():
   for method in ("PCA", "t-SNE"):
     np.testing.assert_array_equal(first[method], again[method])
   np.testing.assert_allclose(np.abs(first["PCA"]), np.abs(PCA(2).fit_transform(values)), atol=1e-6)
+
+
+def test_classic_filters_do_what_their_names_say():
+  flat = classic_filters.classic(np.full((9, 9), 5.0))
+  assert not flat["edges"].any()
+  np.testing.assert_allclose(flat["high-pass"], 0, atol=1e-12)
+  speck = np.zeros((9, 9))
+  speck[4, 4] = 1.0
+  found = classic_filters.classic(speck)
+  assert found["dilation"].sum() == 9  # a square of 3x3
+  assert not found["erosion"].any()
+  assert not found["median"].any()
+  assert found["blur"].sum() == pytest.approx(1)
+  assert found["blur"][4, 4] == pytest.approx(1 / (2 * np.pi), rel=0.01)  # the normal's density in the plane
+  step = np.repeat([[0.0] * 4 + [1.0] * 4], 8, 0)
+  np.testing.assert_allclose(classic_filters.classic(step)["edges"][4], [0, 0, 0, 4, 4, 0, 0, 0])
+
+
+def test_the_pipelines_before_deep_learning_come_out_the_same_and_beat_chance_by_far(task, found):
+  train = {word: values[:300] for word, values in task.arrays("train").items()}
+  first, again = (before_deep_learning.errors(train, found["image"], found["label"]) for _ in range(2))
+  assert first == again
+  assert all(error < 15 for error in first.values())  # 300 digits are enough for that; chance is 90
+  assert before_deep_learning.gradients_histogram(found["image"][:2]).shape == (2, 7 * 7 * 2 * 2 * 9)
+
+
+def test_without_scikit_image_the_extra_is_named(monkeypatch):
+  monkeypatch.setitem(sys.modules, "skimage.feature", None)
+  with pytest.raises(ConfigError, match="extra `vision`"):
+    before_deep_learning.gradients_histogram(np.zeros((1, 8, 8, 1), np.uint8))
