@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 NETWORKS = {
   "regression": ["regressor"], "language_model": ["language_model"], "autoencoder": ["encoder", "decoder"],
   "vae": ["encoder", "decoder"], "gan": ["generator", "discriminator"], "dqn": ["online", "target"],
-  "detection": ["detector"],
+  "detection": ["detector"], "segmentation": ["segmenter"],
 }
 TOLERANCE = 1e-6
 
