@@ -43,7 +43,7 @@ def adapted_rand_error(truth: np.ndarray, found: np.ndarray) -> float:
   """Returns 1 minus the F-score of the Rand index over pairs of pixels inside of true cells.
 
   The cells are the connected pieces of `truth` and `found`, bool [H, W], true inside. 0 is best. It counts splits and
-  mergers; a membrane that is too wide costs nothing. The challenge thins the borders first, which is not done here.
+  mergers; a membrane that is too wide splits off what it covers. The challenge thins the borders first, which is not done here.
 
   Raises:
     ConfigError: if scikit-image is missing.

@@ -24,8 +24,8 @@ Deviations:
    with the paper's 10.
 6. The class whose IoU is told is the membrane, which is the harder one of the two.
 
-Cost: simulated: 2 minutes on two cores. `isbi`: 15 to 30 minutes there, with AVX-512. `paper`: 10 hours on one GPU of 2015, says
-the paper.
+Cost: simulated: 2 minutes on two cores. `isbi`: 15 to 30 minutes there, with AVX-512. `paper`: 10 hours on one GPU of 2015,
+says the paper.
 """
 
 from ml_collections import ConfigDict
