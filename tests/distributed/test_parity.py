@@ -25,7 +25,10 @@ def start(folder, devices, do="parity", kind="cpu", task=None):
 
 
 def finish(process):
-  output, _ = process.communicate(timeout=400)
+  try:
+    output, _ = process.communicate(timeout=400)
+  finally:
+    process.kill()  # one that is late would go on at the cost of the tests that follow
   assert process.returncode == 0, output[-3000:]
 
 
