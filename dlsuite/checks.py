@@ -62,7 +62,8 @@ DEMANDS: dict[str, Callable[[float], bool]] = {
 }
 _WHOLE_LIMIT = 2**62  # sums of two such numbers still fit TensorFlow's int64
 _SEED_LIMIT = 2**32  # NumPy's generators take no more
-_ELEMENTS = {"optimizer.schedule.milestones": "float", "analyses": "str"}
+_ELEMENTS = {"optimizer.schedule.milestones": "float", "optimizer.frozen": "str", "optimizer.rates": "str", "analyses": "str",
+             "init_fresh": "str"}
 _ABSENT = object()
 _TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 _TYPE_NAMES = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
@@ -148,6 +149,8 @@ def _check_numbers(config: ConfigDict) -> None:
         raise ConfigError(f"{key}={value} must be a number, not nan")
       if isinstance(number, int) and abs(number) >= _WHOLE_LIMIT:
         raise ConfigError(f"{key}={value} must be below 2**62")
+  if config.init_fresh and not config.init_from:
+    raise ConfigError(f"init_fresh={config.init_fresh} without init_from: all layers begin anew then")
   if config.seed >= _SEED_LIMIT:
     raise ConfigError(f"seed={config.seed} must be below 2**32")
 
@@ -187,6 +190,9 @@ def _check_data(config: ConfigDict) -> None:
     raise ConfigError(f"data.mean={data.mean} and data.std={data.std} need one value a channel each, std above 0")
   if "crop" in data:
     _check_crop(data)
+  if "folder" in data and bool(data.folder) != (data.name == "folder"):
+    raise ConfigError(f"data.folder={data.folder!r} and data.name={data.name!r}: a folder of your own needs both, "
+                      "data.name='folder' and the path as data.folder")
   if "name" in data:
     _check_splits(config)
 
@@ -243,6 +249,7 @@ def _check_optimizer(config: ConfigDict) -> None:
         raise ConfigError(f"{key}={value} must be at least {least:g} and {'at most' if inclusive else 'below'} {bound:g}")
     if (optimizer.name, name, value) == ("lion", "beta_1", 0.0):
       raise ConfigError(f"{key}=0.0 must be above 0: without its average lion is plain sign descent")
+  config_lib.parse_rates(optimizer.rates)
   milestones = optimizer.schedule.milestones
   if any(not 0 < m < 1 for m in milestones) or list(milestones) != sorted(milestones):
     raise ConfigError(f"optimizer.schedule.milestones={milestones} must rise between 0 and 1 (fractions of the run)")

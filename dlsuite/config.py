@@ -78,6 +78,7 @@ def _shared(name: str, task: str) -> ConfigDict:
     "task": task,
     "seed": 0,
     "init_from": "",
+    "init_fresh": (),  # patterns of the layers that begin anew though the other run has them, e.g. ("output",)
     "reference": {"metric": "", "value": placeholder(float), "unit": "", "paper": "", "table": "", "protocol": ""},
     "strategy": {"kind": "auto", "devices": 0, "sync_batch_norm": False, "connect_seconds": 55.0},
     "data": {
@@ -98,6 +99,9 @@ def _shared(name: str, task: str) -> ConfigDict:
       "weight_decay": 0.0,  # decoupled, kernels only
       "l1": 0.0, "l2": 0.0, "max_norm": 0.0,  # kernels only; 0 is off
       "clip": {"kind": "none", "value": 1.0},
+      # By patterns of layers' names (`dlsuite.training.fine_tuning`).
+      "frozen": (),  # layers that stay as they are, e.g. ("*", "!output"): all but the last
+      "rates": (),  # `pattern=factor` of the learning rate, e.g. ("stem*=0.1", "output=10")
       "ema": 0.0,  # decay a step of the averaged weights that are evaluated; 0 is off
     },
     "train": {
@@ -254,6 +258,26 @@ def steps_of(config: ConfigDict, group: str, steps_per_epoch: int) -> int:
   if examples is not None:
     return max(1, math.ceil(examples / config.data.batch_size))
   return 0
+
+
+def parse_rates(rates: Collection[str]) -> list[tuple[str, float]]:
+  """Returns [(pattern, factor)] of `optimizer.rates`.
+
+  Raises:
+    ConfigError: if one is not `pattern=factor` with a factor above 0.
+  """
+  found = []
+  for text in rates:
+    pattern, _, number = text.rpartition("=")
+    try:
+      factor = float(number)
+    except ValueError:
+      factor = 0.0
+    if not pattern or not 0 < factor < math.inf:
+      raise ConfigError(f"optimizer.rates={tuple(rates)}: {text!r} must be a pattern of layers' names, = and a factor above 0, "
+                        "e.g. 'stem*=0.1'")
+    found.append((pattern, factor))
+  return found
 
 
 def flatten(config: ConfigDict | Mapping[str, Any]) -> dict[str, Any]:

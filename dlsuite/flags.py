@@ -34,6 +34,7 @@ class Options:
     mode: one of `MODES`.
     split: the split that evaluate and predict read.
     prompt: the text that a language model goes on with, or None.
+    ensemble: workdirs of runs whose probabilities are averaged with this one's.
     data_dir: where tfds finds and prepares data sets, or empty for TFDS_DATA_DIR.
     message: a text to print instead of running anything.
   """
@@ -45,6 +46,7 @@ class Options:
   prompt: str | None = None
   data_dir: str = ""
   message: str = ""
+  ensemble: tuple[str, ...] = ()
 
   def runs(self) -> Iterator[tuple[str, ConfigDict]]:
     """Yields (folder, config) of each stage: a stage of a chain has a folder of its own in the workdir."""
@@ -65,6 +67,8 @@ def _define() -> flags.FlagValues:
                       flag_values=values)
   flags.DEFINE_string("split", "test", f"What evaluate and predict read, one of: {', '.join(SPLITS)}.", flag_values=values)
   flags.DEFINE_string("prompt", None, "Text that a language model goes on with, in --mode=predict.", flag_values=values)
+  flags.DEFINE_list("ensemble", [], "Workdirs of other runs, with commas: --mode=evaluate averages their probabilities and "
+                    "this run's.", flag_values=values)
   flags.DEFINE_string("stage", "", "Stage of a chain that evaluate, predict and analyse look at; else the last.",
                       flag_values=values)
   flags.DEFINE_boolean("list", False, "Print the catalogue of experiments.", flag_values=values)
@@ -106,9 +110,20 @@ def parse(argv: list[str]) -> Options:
     raise ConfigError("--prompt is for --mode=predict")
   if values.mode in ("evaluate", "predict", "analyse"):
     stages = _looked_at(stages, values)
-  elif values.stage:
-    raise ConfigError("--stage is for --mode=evaluate, --mode=predict and --mode=analyse")
-  return Options(stages, values.workdir, values.mode, values.split, values.prompt, values.data_dir)
+  elif values.stage or values.ensemble:
+    raise ConfigError("--stage is for --mode=evaluate, --mode=predict and --mode=analyse" if values.stage else
+                      "--ensemble is for --mode=evaluate")
+  return Options(stages, values.workdir, values.mode, values.split, values.prompt, values.data_dir,
+                 ensemble=tuple(values.ensemble))
+
+
+def _check_ensemble(config: ConfigDict, values: flags.FlagValues) -> None:
+  if values.mode != "evaluate":
+    raise ConfigError("--ensemble is for --mode=evaluate")
+  if "evaluate.augment" not in modules.task_options(config.task):
+    raise ConfigError(f"--ensemble averages probabilities of classes: task={config.task!r} gives none")
+  for folder in values.ensemble:
+    files.check_text("--ensemble", folder)
 
 
 def _stages(values: flags.FlagValues, rest: list[str]) -> dict[str, ConfigDict]:
@@ -140,6 +155,8 @@ def _looked_at(stages: dict[str, ConfigDict], values: flags.FlagValues) -> dict[
     raise ConfigError(f"--prompt is for language models: task={stages[name].task!r} takes none")
   if values.prompt is None and "name" in data and not data[values.split]:
     raise ConfigError(f"--split={values.split}: this config has no data.{values.split}")
+  if values.ensemble:
+    _check_ensemble(stages[name], values)
   return {name: stages[name]}
 
 

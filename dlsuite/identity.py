@@ -12,6 +12,7 @@ from dlsuite import config, modules
 EXECUTION_KEYS = (
   "strategy.kind", "strategy.devices", "strategy.connect_seconds", "train.steps_per_call", "checkpoint.every_steps",
   "checkpoint.every_minutes", "checkpoint.keep", "analyses", "callbacks.tensorboard", "reference", "generate",
+  "evaluate.augment",
 )
 
 

@@ -5,6 +5,7 @@ import importlib
 import io
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -15,7 +16,7 @@ from dlsuite import config as config_lib
 from dlsuite.data import sources
 from dlsuite.errors import ConfigError, WorkdirError
 from dlsuite.flags import Options
-from dlsuite.runs import figures, initialization
+from dlsuite.runs import ensemble, figures, initialization
 from dlsuite.runs.console import Console, duration_text
 from dlsuite.runs.description import describe
 from dlsuite.runs.files import Path, write_text
@@ -43,12 +44,15 @@ def run_all(options: Options, strategy: Strategy) -> None:
       Console(strategy.is_chief).line(f"stage {name}")
     source, _ = config_lib.source_stage(config)
     start = folders.get(source, config.init_from) if source else config.init_from  # evaluate knows one stage's folder alone
-    run(options.mode, config, strategy, folders[name], options.split, options.prompt, start)
+    run(options.mode, config, strategy, folders[name], options.split, options.prompt, start, options.ensemble)
 
 
 def run(mode: str, config: ConfigDict, strategy: Strategy, workdir: str, split: str, prompt: str | None = None,
-        start: str = "") -> None:
-  """Runs one mode on one config; `start` is the folder of the run whose weights a training starts from.
+        start: str = "", others: Sequence[str] = ()) -> None:
+  """Runs one mode on one config.
+
+  `start` is the folder of the run whose weights a training starts from; `others` are those of the runs that are evaluated
+  together with this one.
 
   Raises:
     DlsuiteError: whatever a user can mend; its message is one line.
@@ -61,6 +65,8 @@ def run(mode: str, config: ConfigDict, strategy: Strategy, workdir: str, split: 
   record.check(must_exist=mode != "train")
   if mode == "train":
     train(config, strategy, record, console, start=start)
+  elif others:
+    ensemble.evaluate(config, strategy, record, console, split, others, _trained)
   elif mode == "evaluate":
     evaluate(config, strategy, record, console, split)
   elif mode == "analyse":
@@ -140,7 +146,7 @@ def _finish(config: ConfigDict, strategy: Strategy, task: Task, loop: Loop, reco
   """Tests the selected weights once, writes result.json and draws the figures."""
   strategy.barrier()  # the chief has written what it and the others now read
   chosen = _load_selected(task, loop.folder)
-  test = task.evaluate("test").values if config.data.get("test", True) else {}
+  test = task.measure("test").values if config.data.get("test", True) else {}
   if not all(math.isfinite(v) for v in test.values()):
     raise WorkdirError(f"{chosen.path}: gives a loss that is not finite on the test split")
   reference = config.reference
@@ -209,7 +215,7 @@ def evaluate(config: ConfigDict, strategy: Strategy, record: Record, console: Co
   """Prints and returns the metrics of the selected weights on a split; writes nothing."""
   task, chosen = _trained(config, strategy, record)
   begin = time.monotonic()
-  found = task.evaluate(split)
+  found = task.measure(split)
   console.table(f"{config.name}, {split} split, weights of step {chosen.step:,}", ["metric", "value"],
                 [[name, f"{value:.4f}"] for name, value in found.values.items()])
   console.show(f"  {found.count:,} {found.unit} in {duration_text(time.monotonic() - begin)}")

@@ -70,7 +70,7 @@ def test_evaluate_reproduces_the_numbers_of_the_result_and_writes_nothing(run, s
   assert main([*command, "--mode=evaluate", f"--split={split}"]) == 0
   shown = capsys.readouterr().out
   expected = json.loads(before["result.json"])[split]
-  assert set(expected) == {"loss", "accuracy", "error"}
+  assert set(expected) == {"loss", "accuracy", "error", "top5_error", "calibration_error", "balanced_accuracy"}
   assert {name: re.search(rf"^{name} +(\S+)", shown, re.M)[1] for name in expected} == {
     name: f"{value:.4f}" for name, value in expected.items()}
   assert contents(workdir) == before
@@ -141,3 +141,39 @@ def test_list_prints_the_catalogue(capsys):
   for path in catalog.names():
     (line,) = (line for line in lines if line.startswith(path))
     assert line.split()[1] == path.split("/")[1]
+
+
+def evaluated(text):
+  """Returns the numbers of a printed table, {metric: [a column each]}."""
+  rows = [re.findall(r"[\w.-]+", line) for line in text.splitlines()]
+  known = ("loss", "error", "accuracy")
+  return {row[0]: [float(value) for value in row[1:]] for row in rows if len(row) > 1 and row[0] in known}
+
+
+def test_an_ensemble_averages_the_probabilities_of_its_runs_and_writes_nothing(run, tmp_path, capsys):
+  import numpy as np
+
+  workdir, command = run
+  other = tmp_path / "other"
+  assert main([*command[:-1], "--config.seed=1", f"--workdir={other}"]) == 0
+  before = contents(workdir), contents(other)
+  capsys.readouterr()
+  assert main([*command, "--mode=evaluate", f"--ensemble={other}"]) == 0
+  found = evaluated(capsys.readouterr().out)
+  assert (contents(workdir), contents(other)) == before
+  alone = [json.loads((folder / "result.json").read_text())["test"] for folder in (workdir, other)]
+  for name in ("loss", "accuracy", "error"):
+    np.testing.assert_allclose(found[name][1:], [values[name] for values in alone], atol=1e-4)
+  assert found["loss"][0] < np.mean(found["loss"][1:])  # by Jensen's inequality: the logarithm is concave
+  assert main([*command, "--mode=evaluate", f"--ensemble={workdir}"]) == 0  # with itself it is itself
+  for values in evaluated(capsys.readouterr().out).values():
+    assert max(values) - min(values) <= 1e-4
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+  (["--mode=evaluate", "--ensemble=/nowhere/at/all"], "--ensemble=/nowhere/at/all holds no run: there is no "),
+  (["--ensemble=/nowhere"], "--ensemble is for --mode=evaluate"),
+])
+def test_an_ensemble_of_what_is_no_run_is_refused(run, arguments, message, capfd):
+  assert main([*run[1], *arguments]) == 2
+  assert message in capfd.readouterr().err

@@ -50,6 +50,7 @@ class Split:
     in_memory: whether the decoded examples are held in memory.
     crop: how images become squares as they are decoded, if not by `resize`.
     frames: that are taken of a video, or 0 for all.
+    channels: of the images, into which they are converted; 0 keeps what they have.
   """
 
   builder: Any
@@ -60,6 +61,7 @@ class Split:
   in_memory: bool
   crop: Crop | None = None
   frames: int = 0
+  channels: int = 0
 
   @classmethod
   def open(cls, builder: Any, config: ConfigDict, key: str) -> "Split":
@@ -78,14 +80,14 @@ class Split:
     size = sources.num_examples(builder, name, f"data.{key}")
     crop = crop_of(config)
     pixels = (crop.shorter if crop.keep_square else crop.size) if crop else config.data.resize
-    frames = config.data.get("frames", 0)
-    shapes = [_shape(builder, feature, pixels, frames) for feature in features.values()]
+    frames, channels = config.data.get("frames", 0), config.data.get("channels", 0)
+    shapes = [_shape(builder, feature, pixels, frames, channels) for feature in features.values()]
     bytes_an_example = sum(int(np.prod([d or 512 for d in shape])) for shape in shapes)
     cache = config.data.cache
     in_memory = cache == "memory" or (cache == "auto" and bytes_an_example * size <= MEMORY_LIMIT)
     if crop and key == "train":  # each epoch has other windows
       in_memory = False
-    return cls(builder, name, size, features, config.data.resize, in_memory, crop, frames)
+    return cls(builder, name, size, features, config.data.resize, in_memory, crop, frames, channels)
 
   def _is_image(self, feature: str) -> bool:
     return isinstance(self.builder.info.features[feature], tfds.features.Image)
@@ -105,13 +107,19 @@ class Split:
     """
     batch = {word: example[feature] for word, feature in self.features.items()}
     for word, feature in self.features.items():
-      if self.crop and self._is_image(feature):
+      if is_video(self.builder.info.features[feature]):
+        batch[word] = clip(batch[word], self.frames, self.resize)
+      if not self._is_image(feature):
+        continue
+      if self.crop:
         channels = self.builder.info.features[feature].shape[-1]
         batch[word] = self.crop.train(batch[word], channels, draws) if draws else self.crop.evaluate(batch[word], channels)
-      elif self.resize and self._is_image(feature):
+      elif self.resize:
         batch[word] = resized(batch[word], self.resize)
-      elif is_video(self.builder.info.features[feature]):
-        batch[word] = clip(batch[word], self.frames, self.resize)
+      if self.channels == 3 and batch[word].shape[-1] == 1:
+        batch[word] = tf.repeat(batch[word], 3, -1)
+      elif self.channels == 1 and batch[word].shape[-1] == 3:
+        batch[word] = tf.image.rgb_to_grayscale(batch[word])
     return batch
 
   def examples(self) -> tf.data.Dataset:
@@ -144,20 +152,21 @@ def crop_of(config: ConfigDict) -> Crop | None:
               config.evaluate.get("augment", "none") == "ten_crop")
 
 
-def _shape(builder: Any, feature: str, resize: int, frames: int = 0) -> tuple[int | None, ...]:
+def _shape(builder: Any, feature: str, resize: int, frames: int, channels: int) -> tuple[int | None, ...]:
   kind = builder.info.features[feature]
   if is_video(kind):
-    length, height, width, channels = kind.shape
-    return (frames or length, resize or height, resize or width, channels)
-  if resize and isinstance(kind, tfds.features.Image):
-    return (resize, resize, kind.shape[-1])
-  return tuple(kind.shape)
+    length, height, width, own = kind.shape
+    return (frames or length, resize or height, resize or width, own)
+  if not isinstance(kind, tfds.features.Image):
+    return tuple(kind.shape)
+  return (*((resize, resize) if resize else kind.shape[:2]), channels or kind.shape[-1])
 
 
 def feature_shape(builder: Any, config: ConfigDict, word: str) -> tuple[int | None, ...]:
   """Returns the shape of one example's feature as the network sees it, e.g. (28, 28, 1), of a video (T, H, W, C)."""
-  return _shape(builder, config.data.features[word], config.data.get("crop", 0) or config.data.resize,
-                config.data.get("frames", 0))
+  data = config.data
+  return _shape(builder, data.features[word], data.get("crop", 0) or data.resize, data.get("frames", 0),
+                data.get("channels", 0))
 
 
 def train_batches(split: Split, config: ConfigDict, strategy: Strategy, start_step: int, augment: Augment | None) -> Any:

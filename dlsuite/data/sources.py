@@ -46,6 +46,11 @@ def use_data_dir(folder: str) -> None:
   tfds.core.constants.DATA_DIR = str(files.path(folder))
 
 
+def tfds_data_dir() -> str:
+  """Returns the folder where tfds looks for data sets and prepares them."""
+  return str(tfds.core.constants.DATA_DIR)
+
+
 def _builder(name: str, data_dir: str | None = None) -> Any:
   base = name.partition(":")[0].partition("/")[0]
   if base in own_builders():
@@ -92,7 +97,7 @@ def open_builder(name: str, prepare: bool = True) -> Any:
   if prepare:
     _prepare(builder, name)
   elif _is_made_here(name):
-    builder = _builder(name, _temporary_folder())
+    builder = _builder(name, temporary_folder())
     _prepare(builder, name)
   return builder
 
@@ -103,9 +108,9 @@ def _builder_of_new(name: str, prepare: bool) -> Any:
   The set's folder is made for it, or with `prepare` False a temporary one on this machine.
   """
   if not prepare:
-    return _builder(name, _temporary_folder())
+    return _builder(name, temporary_folder())
   base = name.partition(":")[0].partition("/")[0]
-  root, unprepared = tfds.core.constants.DATA_DIR, _builder(name, _temporary_folder())
+  root, unprepared = tfds.core.constants.DATA_DIR, _builder(name, temporary_folder())
   folder = "/".join([root, base, *([unprepared.builder_config.name] if unprepared.builder_config else [])])
   try:
     files.check_writable(files.hurried(files.path(root)))  # making folders in a bucket that is missing would never end
@@ -117,7 +122,7 @@ def _builder_of_new(name: str, prepare: bool) -> Any:
     raise _out_of_reach(e)  # noqa: B904 - it brings its cause
 
 
-def _temporary_folder() -> str:
+def temporary_folder() -> str:
   """Returns a folder that lives as long as the process."""
   folder = tempfile.mkdtemp(prefix="dlsuite-")
   atexit.register(shutil.rmtree, folder, ignore_errors=True)

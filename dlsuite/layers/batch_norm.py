@@ -41,10 +41,10 @@ class BatchNorm(keras.layers.Layer):
     self.moving_variance = weight("moving_variance", "ones", False)
 
   def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-    """Returns the normalised input, same shape and dtype."""
+    """Returns the normalised input, same shape and dtype; a frozen layer uses its moving averages in training too."""
     flat = len(x.shape) == 2
     x = x[:, None, None, :] if flat else x
-    y = self._train(x) if training else self._fused(x, self.moving_mean, self.moving_variance, False)[0]
+    y = self._train(x) if training and self.trainable else self._fused(x, self.moving_mean, self.moving_variance, False)[0]
     return y[:, 0, 0, :] if flat else y
 
   def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

@@ -11,14 +11,15 @@ from dlsuite.runs import files
 from dlsuite.runs.console import Console
 from dlsuite.strategy import Strategy
 from dlsuite.tasks.base import Task
+from dlsuite.training import fine_tuning
 from dlsuite.training.checkpoints import Folder
 
 
 def check_stages(stages: Mapping[str, ConfigDict], strategy: Strategy, task_of: Callable[..., Task]) -> None:
   """Raises ConfigError if a stage cannot start from the weights of the one that it names.
 
-  Weights are passed on by their path; those that both stages have must agree in shape. Networks are built to see that,
-  nothing is trained or written.
+  Weights are passed on by their path; those that both stages have must agree in shape, but for the layers that give the
+  outputs, which begin anew. Networks are built to see that, nothing is trained or written.
   """
   shapes: dict[str, dict[str, dict[str, tuple[int, ...]]]] = {}  # {stage: {group: {path: shape}}}
   for name, config in stages.items():
@@ -39,10 +40,17 @@ def check_stages(stages: Mapping[str, ConfigDict], strategy: Strategy, task_of: 
     if not shared:
       raise ConfigError(f"{key}: the stages have no weight in common; {source} has {_first_paths(theirs)}, {name} has "
                         f"{_first_paths(shapes[name])}")
+    fine_tuning.fresh(task.networks, config.init_fresh)
+    new = _heads(task)
     for shape_here, shape_there, path in shared:
-      if shape_here != shape_there:
+      if shape_here != shape_there and path.split("/")[0] not in new:
         raise ConfigError(f"{key}: {path} has shape {shape_there} in stage {source}, {shape_here} in stage {name}: give both "
                           "stages the same model sizes")
+
+
+def _heads(task: Task) -> set[str]:
+  """Returns the names of the layers that give the outputs of a task's networks."""
+  return {name for network in task.networks.values() for name in fine_tuning.heads(network)}
 
 
 def _first_paths(groups: Mapping[str, Mapping[str, Any]]) -> str:
@@ -90,16 +98,20 @@ def init_from(run: str, network: str, task: Task, console: Console) -> None:
     raise WorkdirError(f"--init_from={run} holds no whole checkpoint")
   values = {group: {path: found.arrays[f"{group}/{i:04d}"] for i, path in enumerate(paths)}
             for group, paths in found.meta["paths"].items() if _is_of(group, network)}
+  fresh = fine_tuning.fresh(task.networks, task.config.init_fresh)
   matched, reasons, left = 0, [], {(group, path) for group, paths in values.items() for path in paths}
   for group, variables in task.weights().items():
     for variable in variables:
       there = _group_of(group, variable.path, values)
       value = values[there][variable.path] if there else None
       left.discard((there, variable.path))
-      if value is None:
+      if id(variable) in fresh:
+        reasons.append(f"{variable.path} {tuple(variable.shape)}: begins anew, as init_fresh says")
+      elif value is None:
         reasons.append(f"{variable.path} {tuple(variable.shape)}: not in the other run")
       elif tuple(value.shape) != tuple(variable.shape):
-        reasons.append(f"{variable.path}: shape {tuple(value.shape)} there, {tuple(variable.shape)} here")
+        head = "; the head begins anew" if variable.path.split("/")[0] in _heads(task) else ""
+        reasons.append(f"{variable.path}: shape {tuple(value.shape)} there, {tuple(variable.shape)} here{head}")
       else:
         variable.assign(value)
         matched += 1

@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 from dlsuite.data.feed import Feed
 from dlsuite.errors import ConfigError, first_line
 from dlsuite.strategy import Strategy
+from dlsuite.training import fine_tuning
 from dlsuite.training.learner import Batch, Learner
 
 
@@ -91,6 +92,10 @@ class Task(abc.ABC):
   def evaluate(self, split: str) -> Measurement:
     """Measures the networks, with averaged weights where there are any, on `valid` or `test`."""
 
+  def measure(self, split: str) -> Measurement:
+    """Measures the networks at the end: with all that the config asks of a final evaluation alone."""
+    return self.evaluate(split)
+
   def describe_data(self) -> tuple[str, list[list[str]]]:
     """Returns the name of the data and rows (split, what it reads, its size)."""
     return "", []
@@ -141,6 +146,7 @@ class Task(abc.ABC):
     keras.utils.set_random_seed(self.config.seed)
     with self.strategy.tf.scope():
       self.networks = self.build_networks()
+      fine_tuning.freeze(self.networks, self.config.optimizer.frozen)
       for network in self.networks.values():
         for layer in _layers(network):
           if self.config.strategy.sync_batch_norm and hasattr(layer, "synchronized"):

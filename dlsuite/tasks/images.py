@@ -1,11 +1,13 @@
 """What all tasks share that learn from images of a tfds data set."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from ml_collections import ConfigDict
 
-from dlsuite.data import pipeline, sources
+from dlsuite.data import folder, pipeline, sources
 from dlsuite.data.clips import is_video
 from dlsuite.errors import ConfigError
 from dlsuite.tasks.supervised import Supervised
@@ -13,6 +15,13 @@ from dlsuite.tasks.supervised import Supervised
 
 class Images(Supervised):
   """Examples with an `image` uint8 [H, W, C]; of a task with `data.frames` it may be a video [T, H, W, C]."""
+
+  def open_builder(self, prepare: bool) -> Any:
+    """Returns the builder of a tfds set, or of the user's own folder where the task allows one."""
+    data = self.config.data
+    if data.get("folder", ""):
+      return folder.open_builder(data.folder, data.channels, data.skip_corrupt, prepare)
+    return super().open_builder(prepare)
 
   @property
   def input_shape(self) -> tuple[int, ...]:

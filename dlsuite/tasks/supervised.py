@@ -1,6 +1,7 @@
 """What all tasks share that learn from the examples of a tfds data set: opening the splits, serving batches, evaluating."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,10 +32,14 @@ class Supervised(Task):
 
   def open(self, prepare: bool = True) -> None:
     """Finds the tfds set and checks that no two splits share examples."""
-    self.builder = sources.open_builder(self.config.data.name, prepare)
+    self.builder = self.open_builder(prepare)
     if self.builder.info.splits:
       sources.check_disjoint(self.builder, {key: self.config.data[key] for key in ("train", "valid", "test")})
       sources.check_batch(self.builder, self.config.data.train, self.config.data.batch_size)
+
+  def open_builder(self, prepare: bool) -> Any:
+    """Returns the tfds builder of the data."""
+    return sources.open_builder(self.config.data.name, prepare)
 
   @property
   def data_identity(self) -> str:
@@ -92,6 +97,19 @@ class Supervised(Task):
     """Returns the loss of each example [b], and every metric of each example {name: [b]}."""
     raise NotImplementedError
 
+  @property
+  def tallies(self) -> dict[str, int]:
+    """Names and lengths of what an evaluation adds up beside the metrics: of each example a row of numbers."""
+    return {}
+
+  def tally(self, outputs: Any, batch: Batch) -> dict[str, tf.Tensor]:
+    """Returns the rows of each example, {name: [b, length]}."""
+    return {}
+
+  def from_tallies(self, sums: dict[str, np.ndarray]) -> dict[str, float]:
+    """Returns what an evaluation reports beside the means of the metrics, from the sums of the rows."""
+    return {}
+
   def with_noise(self, batch: Batch, step: tf.Tensor) -> Batch:
     """Returns a training batch with its `noise`, in replica context."""
     if not self.noise_size:
@@ -115,26 +133,48 @@ class Supervised(Task):
     return sums
 
   def evaluate_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-    """Returns the metrics' sums over this replica's unmasked examples, and their number as `count`."""
+    """Returns the metrics' and tallies' sums over this replica's unmasked examples, and their number as `count`."""
+    return self.sums(batch, lambda part: self.outputs(part, False))
+
+  def sums(self, batch: Batch, outputs_of: Callable[[Batch], Any]) -> dict[str, tf.Tensor]:
+    """Returns what `evaluate_step` does, of other outputs."""
     batch = self.with_evaluation_noise(batch)
     mask = batch[pipeline.MASK]
     with self.averaged():
-      _, metrics = self.losses(self.outputs(batch, False), batch, False)
-    return {name: tf.reduce_sum(tf.cast(values, tf.float32) * mask) for name, values in metrics.items()} | {
-      "count": tf.reduce_sum(mask)}
+      outputs = outputs_of(batch)
+      _, metrics = self.losses(outputs, batch, False)
+    found = {name: tf.reduce_sum(tf.cast(values, tf.float32) * mask) for name, values in metrics.items()}
+    rows = {name: tf.reduce_sum(values * mask[:, None], 0) for name, values in self.tally(outputs, batch).items()}
+    return found | rows | {"count": tf.reduce_sum(mask)}
+
+  @property
+  def summed(self) -> tuple[str, ...]:
+    """Names of all that an evaluation adds up, in order."""
+    return (*self.metrics, *self.tallies, "count")
+
+  def evaluation_pass(self, step: Callable[[Batch], dict[str, tf.Tensor]]) -> Any:
+    """Returns the compiled pass over a split whose step is `step`."""
+    return steps.evaluate_pass(step, self.summed, self.strategy, len(self.metrics) + sum(self.tallies.values()) + 1)
 
   @functools.cached_property
   def _pass(self) -> Any:
-    return steps.evaluate_pass(self.evaluate_step, (*self.metrics, "count"), self.strategy)
+    return self.evaluation_pass(self.evaluate_step)
 
   def evaluate(self, split: str) -> Measurement:
-    """Returns the metrics' means over each example of a split, once."""
+    """Returns the metrics over each example of a split, once."""
+    return self.measured(split, self._pass)
+
+  def measured(self, split: str, whole_pass: Any) -> Measurement:
+    """Returns what a compiled pass finds on a split."""
     evaluation = self.evaluation(split)
-    *sums, count = self._pass(evaluation.batches, tf.constant(evaluation.steps, tf.int64)).numpy()
+    found = whole_pass(evaluation.batches, tf.constant(evaluation.steps, tf.int64)).numpy()
+    count, means = float(found[-1]), found[:len(self.metrics)]
     if int(count) != evaluation.size:
       raise AssertionError(f"{split}: {count} {evaluation.unit} evaluated, the split has {evaluation.size}")
-    means = {name: float(s) / float(count) for name, s in zip(self.metrics, sums, strict=True)}
-    return Measurement(self.summarize(means), int(count), evaluation.unit)
+    values = self.summarize({name: float(s) / count for name, s in zip(self.metrics, means, strict=True)})
+    rows = np.split(found[len(self.metrics):-1], np.cumsum(list(self.tallies.values()))[:-1])
+    return Measurement(values | self.from_tallies(dict(zip(self.tallies, rows, strict=bool(self.tallies)))), int(count),
+                       evaluation.unit)
 
   @functools.cached_property
   def _predict_step(self) -> Any:

@@ -10,14 +10,19 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from dlsuite.checks import OPTIMIZERS
-from dlsuite.training import schedules
+from dlsuite.training import fine_tuning, schedules
 
 
 class _Reduced:
   """Mixed into a Keras optimizer: `apply` runs in cross-replica context on gradients that need no further reduction.
 
   These are Keras's private hooks (3.10 to 3.15); the parity tests fail if they move.
+
+  Attributes:
+    factors: of each variable's learning rate, in the order of the variables; empty if all are 1.
   """
+
+  factors: tuple[float, ...] = ()
 
   def _backend_update_step(self, grads: list, trainable_variables: list, learning_rate: tf.Tensor) -> None:
     pairs = [(g, v.value if isinstance(v, keras.Variable) else v) for g, v in zip(grads, trainable_variables, strict=True)]
@@ -31,9 +36,18 @@ class _Reduced:
       variable.assign_sub(variable * tf.cast(rate, variable.dtype))
 
     rate = self.learning_rate * self.weight_decay  # type: ignore[attr-defined]
-    for variable in variables:
+    for i, variable in enumerate(variables):
       if self._use_weight_decay(variable):  # type: ignore[attr-defined]
-        tf.distribute.get_strategy().extended.update(variable.value, decay, args=(rate,), group=False)
+        own = rate * self.factors[i] if self.factors else rate
+        tf.distribute.get_strategy().extended.update(variable.value, decay, args=(own,), group=False)
+
+
+class _Factors:
+  """Mixed into one of the optimizers below: each variable learns at its factor of the rate."""
+
+  def update_step(self: Any, gradient: Any, variable: Any, learning_rate: tf.Tensor) -> None:
+    factor = self.factors[self._get_variable_index(variable)]
+    super().update_step(gradient, variable, learning_rate * factor)  # type: ignore[misc]
 
 
 class _FusedSGD(_Reduced):
@@ -98,7 +112,8 @@ def build(config: ConfigDict, variables: list[keras.Variable], total_steps: int,
   """
   name, _ = OPTIMIZERS[config.name]
   parent = getattr(keras.optimizers, name)
-  cls = type(name, (_FUSED.get(name, _Reduced), parent), {})
+  bases, factors = (_FUSED.get(name, _Reduced), parent), fine_tuning.factors(variables, config.rates)
+  cls = type(name, (_Factors, *bases) if factors else bases, {"factors": factors})
   optimizer = cls(learning_rate=schedules.build(config, total_steps, warmup_steps), name=config.name,
                   weight_decay=config.weight_decay or (0.0 if name == "AdamW" else None), **config.arguments)
   if config.weight_decay:

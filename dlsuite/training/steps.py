@@ -64,14 +64,15 @@ def replica_train_step(task: Task, strategy: Strategy) -> Callable[[Any, tf.Tens
   return replica_step
 
 
-def evaluate_pass(evaluate_step: Callable[[Any], dict[str, tf.Tensor]], names: Sequence[str], strategy: Strategy
-                  ) -> Callable[[Any, tf.Tensor], tf.Tensor]:
+def evaluate_pass(evaluate_step: Callable[[Any], dict[str, tf.Tensor]], names: Sequence[str], strategy: Strategy,
+                  length: int | None = None) -> Callable[[Any, tf.Tensor], tf.Tensor]:
   """Returns the function (iterator, batches) -> the sums that `names` name, float32 [N].
 
   Args:
-    evaluate_step: the sums over one replica's part of a batch.
+    evaluate_step: the sums over one replica's part of a batch, each one number or [K].
     names: of the sums, in the order wanted.
     strategy: the process's strategy.
+    length: how many numbers all sums are together; by default each is one.
   """
 
   replica_step = replica_evaluate_step(evaluate_step, names, strategy)
@@ -81,7 +82,7 @@ def evaluate_pass(evaluate_step: Callable[[Any], dict[str, tf.Tensor]], names: S
     def body(i: tf.Tensor, sums: tf.Tensor) -> tuple:
       return i + 1, sums + _first(strategy, strategy.tf.run(replica_step, args=(next(iterator),)))
 
-    return tf.while_loop(lambda i, _: i < count, body, (tf.zeros([], tf.int64), tf.zeros([len(names)])))[1]
+    return tf.while_loop(lambda i, _: i < count, body, (tf.zeros([], tf.int64), tf.zeros([length or len(names)])))[1]
 
   return run
 
@@ -95,7 +96,7 @@ def replica_evaluate_step(evaluate_step: Callable[[Any], dict[str, tf.Tensor]], 
 
   def replica_step(batch: Any) -> tf.Tensor:
     sums = evaluate_step(own_part(batch, strategy))
-    return _over_replicas(tf.stack([sums[name] for name in names]))
+    return _over_replicas(tf.concat([tf.reshape(sums[name], [-1]) for name in names], 0))
 
   return replica_step
 

@@ -38,6 +38,8 @@ CASES = {
   "accumulate": {"train.accumulate": 2, "optimizer.l2": 0.01},
   "ema": {"optimizer.ema": 0.8, "optimizer.max_norm": 1.0, "optimizer.weight_decay": 0.1},
   "sync_batch_norm": {"strategy.sync_batch_norm": True},
+  "mixed": {"data.augment.cutmix": 1.0, "data.augment.mixup": 0.4, "data.augment.rand_layers": 1,
+            "optimizer.rates": ("conv=0.5",), "optimizer.weight_decay": 0.1},
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-CASES = ("plain", "clip_norm", "clip_global_norm", "clip_value", "accumulate", "ema", "sync_batch_norm")
+CASES = ("plain", "clip_norm", "clip_global_norm", "clip_value", "accumulate", "ema", "sync_batch_norm", "mixed")
 TOLERANCE = 1e-6
 
 

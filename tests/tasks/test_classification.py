@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.metrics import balanced_accuracy_score
 
 from dlsuite.errors import ConfigError
 from dlsuite.models.vision import lenet5
@@ -111,3 +112,77 @@ def test_a_weight_without_heads_and_heads_without_a_weight_are_refused(digits_co
   task.open()
   with pytest.raises(ConfigError, match=r"loss\.auxiliary=0\.3 but the network lenet5 has no auxiliary heads"):
     task.build(1, 0)
+
+
+def trained(config, strategy, seed=0):
+  """Returns a task with random weights large enough that its guesses differ from one look to another."""
+  config.seed = seed
+  task = Classification(config, strategy)
+  task.open()
+  task.build(1, 0)
+  for variable in task.networks["classifier"].trainable_variables:
+    if len(variable.shape) > 1:
+      variable.assign(variable * 2.0)
+  return task
+
+
+def test_an_evaluation_reports_calibration_and_balance_of_the_whole_split(digits_config, strategy):
+  digits_config.evaluate.batch_size = 64  # does not divide the 200 images
+  task = trained(digits_config, strategy)
+  found, values = task.predict("valid"), task.evaluate("valid").values
+  assert list(values) == ["loss", "accuracy", "error", "top5_error", "calibration_error", "balanced_accuracy"]
+  for name, value in task.score(found["outputs"], found["label"]).items():
+    assert values[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
+  assert values["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(found["label"], found["predicted"]), abs=1e-6)
+
+
+def softmax(logits):
+  return np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+
+
+def test_a_flipped_look_counts_half_and_only_in_the_final_evaluation(digits_config, strategy):
+  plain = trained(digits_config, strategy)
+  images = plain.arrays("valid")["image"]
+  both = [softmax(plain.outputs({"image": tf.constant(part)}, False).numpy()) for part in (images, images[:, :, ::-1])]
+  digits_config.evaluate.augment = "flip"
+  task = trained(digits_config, strategy)
+  np.testing.assert_allclose(task.predict("valid")["probabilities"], np.mean(both, 0), atol=1e-5)
+  assert task.evaluate("valid") == plain.evaluate("valid")
+  expected = task.score(np.log(np.mean(both, 0)), task.predict("valid")["label"])
+  for name, value in task.measure("valid").values.items():
+    assert value == pytest.approx(expected[name], rel=1e-4, abs=1e-5), name
+
+
+def test_ten_crops_of_the_padded_image_are_averaged(digits_config, strategy):
+  digits_config.evaluate.augment = "ten_crop"  # of 36 pixels: those of the training are padded by two
+  task = trained(digits_config, strategy)
+  padded = np.pad(task.arrays("valid")["image"][:5], [(0, 0), (2, 2), (2, 2), (0, 0)])
+  crops = [padded[:, i:i + 32, j:j + 32] for i, j in ((0, 0), (0, 4), (4, 0), (4, 4), (2, 2))]
+  crops += [crop[:, :, ::-1] for crop in crops]
+  by_hand = np.mean([softmax(task.outputs({"image": tf.constant(crop)}, False).numpy()) for crop in crops], 0)
+  np.testing.assert_allclose(task.predict("valid")["probabilities"][:5], by_hand, atol=1e-5)
+
+
+def test_images_of_many_sizes_keep_their_square_for_ten_crops_and_are_watched_by_the_centre(digits_config, strategy):
+  digits_config.data.resize, digits_config.data.crop, digits_config.data.shorter = 0, 6, 8
+  digits_config.model.name = "mlp"
+  del digits_config.model["original"], digits_config.model["width"]
+  digits_config.evaluate.augment = "ten_crop"
+  task = trained(digits_config, strategy)
+  found = task.predict("valid")
+  assert found["image"].shape == (200, 8, 8, 1)
+  middle = task.outputs({"image": tf.constant(found["image"][:, 1:7, 1:7])}, False).numpy()
+  assert task.evaluate("valid").values["error"] == pytest.approx(100 * (middle.argmax(1) != found["label"]).mean(), abs=1e-4)
+  assert (np.abs(softmax(middle) - found["probabilities"]) > 1e-3).any()
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+  ({"evaluate.augment": "flip", "loss.rubbish": 1.0}, "averages probabilities, which loss.rubbish does not give"),
+  ({"evaluate.augment": "ten_crop", "data.augment.pad_crop": 0}, "needs something to crop from"),
+])
+def test_views_that_cannot_be_are_refused(digits_config, strategy, changes, message):
+  digits_config.update_from_flattened_dict(changes)
+  task = Classification(digits_config, strategy)
+  task.open()
+  with pytest.raises(ConfigError, match=message):
+    task.build_networks()

@@ -80,7 +80,8 @@ def test_a_run_leaves_its_whole_record(digits_config, strategy, tmp_path):
   assert {"epoch", "examples", "loss", "accuracy", "learning_rate", "examples_per_second", "waiting_share"} <= row.keys()
   assert (row["examples"], row["epoch"]) == (12 * 32, 12 / (1197 // 32))
   assert result["test"]["error"] == pytest.approx(100 * (1 - result["test"]["accuracy"]), abs=1e-4)
-  logs = ["accuracy", "error", "loss", "val_accuracy", "val_error", "val_loss"]
+  logs = ["accuracy", "error", "loss", "top5_error", "val_accuracy", "val_balanced_accuracy", "val_calibration_error",
+          "val_error", "val_loss", "val_top5_error"]
   assert own.calls == ["begin", (0, logs), (1, logs), (2, logs), "end"]
   provenance = json.loads((tmp_path / "run/provenance.json").read_text())
   assert provenance[0]["versions"]["tensorflow"] == tf.__version__

@@ -164,7 +164,7 @@ class Exporter:
       self._build(self.batch_size)
       specs, _ = self._spec("evaluate")
       task: Any = self._task
-      step = steps.replica_evaluate_step(task.evaluate_step, (*task.metrics, "count"), self.strategy)
+      step = steps.replica_evaluate_step(task.evaluate_step, task.summed, self.strategy)
       return self._export("evaluate", self._evaluation_rows() * self.strategy.replicas, step, (specs,))
 
   def _build(self, batch_size: int) -> None:
