@@ -62,6 +62,8 @@ _GOOGLENET_THIN = ("arithmetic, an eighth of table 1's channels: stem 2,304, mod
 _INCEPTION = ("keras.applications: 23,851,784; auxiliary head 98,688 + 2,459,904 + 769,000; not trained: the two averages of "
               "17,216 + 896 channels")
 _INCEPTION_THIN = "an eighth of the channels: kernels 347,564, 2,264 offsets and twice as many averages, 256x10+10 + 96x10+10"
+_RESNET_8 = ("arithmetic, one block a resolution, one input channel, five classes: 144 + 2x2,304 + 4,608 + 9,216 + 18,432 "
+             "+ 36,864 + 64x5+5 + 2x240 of batch norm, and 2x240 moving averages")
 _LSTM = "arithmetic, with 96 codes (printable ASCII and the line's end): 96x64 + 4 gates of 512x(64+512+1) + 512x96+96"
 _DETECTOR = "arithmetic, 9x3x16 + 9x16x32 + 9x32x64 of stages, blocks of 32x16 + 9x16x32 and twice 64x32 + 9x32x64, "
 _DETECTOR_OF_SHAPES = (_DETECTOR + "9x64x64 of the head, 64x24+24 of 3 anchors x (5+3); batch norm of 16 + 32+16+32 + "
@@ -98,6 +100,13 @@ GOLDENS: dict[str, dict[str, Golden]] = {
   "experiments/unsupervised/vae.py:mnist": {
     "encoder": Golden(412_540, 412_540, "arithmetic: 784x500+500 + 2 x (500x20+20)"),
     "decoder": Golden(403_284, 403_284, "arithmetic: 20x500+500 + 500x784+784")},
+  "experiments/vision/transfer.py:": {
+    "pretrain/classifier": Golden(74_677, 75_157, _RESNET_8), "finetune/classifier": Golden(74_677, 75_157, _RESNET_8)},
+  "experiments/vision/transfer.py:cifar10": {
+    "pretrain/classifier": Golden(269_722, 271_098, _RESNET), "finetune/classifier": Golden(269_722, 271_098, _RESNET)},
+  "experiments/vision/transfer.py:probe": {
+    "pretrain/classifier": Golden(74_677, 75_157, _RESNET_8),
+    "finetune/classifier": Golden(325, 75_157, "64x5+5 of the last layer learn, the others are frozen")},
   "experiments/vision/lenet5.py:": {"classifier": Golden(61_706, 61_706, _LENET)},
   "experiments/vision/lenet5.py:mnist": {"classifier": Golden(61_706, 61_706, _LENET)},
   "experiments/vision/lenet5.py:mnist,original": {"classifier": Golden(60_000, 60_840, _LENET_1998)},
@@ -171,7 +180,8 @@ def test_parameters_are_counted_to_the_unit(reference, strategy):
 # The variants whose networks or evaluation are others than those of the experiment's own smoke run.
 SMOKE = [*(f"{path}:smoke" for path in catalog.names()), "experiments/unsupervised/gan.py:mnist,smoke",
          "experiments/unsupervised/gan.py:mnist,dcgan,smoke",
-         "experiments/vision/cifar_resnet.py:se,preactivation,bottleneck,smoke"]
+         "experiments/vision/cifar_resnet.py:se,preactivation,bottleneck,smoke",
+         "experiments/vision/transfer.py:probe,smoke", "experiments/vision/transfer.py:scratch,smoke"]
 
 
 @pytest.mark.parametrize("reference", SMOKE)

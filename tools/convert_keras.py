@@ -92,28 +92,6 @@ def _inception_v3(_: list[str], theirs: list[str]) -> dict[str, str]:
           | dict(zip((f"{name}_bn" for name in ours), made("batch_normalization"), strict=True)))
 
 
-# Keras's Inception-v3 leaves its layers without names, numbered as they are made: ours in that order, by kind of module.
-_STEM = [f"conv{i}" for i in range(1, 6)]
-_MODULE35 = ["1x1", "5x5_reduce", "5x5", "double_reduce", "double_1", "double_2", "pool_proj"]
-_MODULE17 = ["1x1", "7x7_reduce", "7x7_1", "7x7_2", "double_reduce", *(f"double_{i}" for i in range(1, 5)), "pool_proj"]
-_MODULE8 = ["1x1", "3x3_reduce", "3x3_row", "3x3_column", "double_reduce", "double_1", "double_row", "double_column",
-            "pool_proj"]
-_SHRINK = {3: ["3x3", "double_reduce", "double_1", "double_2"],
-           8: ["3x3_reduce", "3x3", "7x7_reduce", "7x7_1", "7x7_2", "7x7_3"]}
-
-
-def _inception_v3(_: list[str], theirs: list[str]) -> dict[str, str]:
-  kinds = [_MODULE35] * 3 + [_SHRINK[3]] + [_MODULE17] * 4 + [_SHRINK[8]] + [_MODULE8] * 2
-  ours = [*_STEM, *(f"mixed{i}_{path}" for i, kind in enumerate(kinds) for path in kind)]
-
-  def made(kind: str) -> list[str]:
-    found = [name for name in theirs if re.fullmatch(rf"{kind}(_\d+)?", name)]
-    return sorted(found, key=lambda name: int(name[len(kind) + 1:] or 0))
-
-  return (dict(zip(ours, made("conv2d"), strict=True)) | {"output": "predictions"}
-          | dict(zip((f"{name}_bn" for name in ours), made("batch_normalization"), strict=True)))
-
-
 APPLICATIONS = {
   "ResNet50": Application("resnet", "caffe", "vision.resnet", {"depth": 50}, _RESNET),
   "ResNet101": Application("resnet", "caffe", "vision.resnet", {"depth": 101}, _RESNET),
