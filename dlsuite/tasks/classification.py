@@ -67,6 +67,7 @@ class Classification(Images):
   metrics: tuple[str, ...] = ("loss", "accuracy", "error")
   units: Mapping[str, str] = {"loss": "nats", "error": "%", "top5_error": "%", "calibration_error": "%"}
   network = "classifier"
+  _evaluated: keras.Model | None = None  # the network without its auxiliary heads, where it has some
 
   def open(self, prepare: bool = True) -> None:
     """Finds the data; of more than five classes the five best guesses count, too."""
@@ -121,13 +122,13 @@ class Classification(Images):
       raise ConfigError("evaluate.augment='ten_crop' needs something to crop from: images of many sizes (data.crop), or the "
                         "padding of the training (data.augment.pad_crop)")
 
-  def _main_head(self, network: keras.Model) -> keras.Model:
-    """Returns the network without its auxiliary heads; of the same layers."""
+  def _main_head(self, network: keras.Model) -> keras.Model | None:
+    """Returns the network without its auxiliary heads, of the same layers, or None if it has none."""
     given = f"loss.auxiliary={self.config.loss.auxiliary:g}"
     if not isinstance(network.output, dict):
       if self.config.loss.auxiliary:
         raise ConfigError(f"{given} but the network {network.name} has no auxiliary heads: set it to 0")
-      return network
+      return None
     heads = ", ".join(name for name in network.output if name != "logits")
     if not self.config.loss.auxiliary:
       raise ConfigError(f"{given} but the network {network.name} has auxiliary heads ({heads}): give them a weight, e.g. 0.3, "
@@ -150,7 +151,7 @@ class Classification(Images):
   def outputs(self, batch: Batch, training: bool) -> tf.Tensor | dict[str, tf.Tensor]:
     """Returns the logits, float32 [b, classes]; in training those of each head by name if there are several."""
     images = batch["image"] if training else views.centre(batch["image"], *self.input_shape[:2])
-    network = self.networks["classifier"] if training else self._evaluated
+    network = self.networks["classifier"] if training or self._evaluated is None else self._evaluated
     found = network(self.preprocess(images), training=training)
     if isinstance(found, dict):
       return {name: tf.cast(logits, tf.float32) for name, logits in found.items()}

@@ -172,9 +172,11 @@ class Supervised(Task):
     if int(count) != evaluation.size:
       raise AssertionError(f"{split}: {count} {evaluation.unit} evaluated, the split has {evaluation.size}")
     values = self.summarize({name: float(s) / count for name, s in zip(self.metrics, means, strict=True)})
-    rows = np.split(found[len(self.metrics):-1], np.cumsum(list(self.tallies.values()))[:-1])
-    return Measurement(values | self.from_tallies(dict(zip(self.tallies, rows, strict=bool(self.tallies)))), int(count),
-                       evaluation.unit)
+    rows, start = {}, len(self.metrics)
+    for name, length in self.tallies.items():
+      rows[name] = found[start:start + length]
+      start += length
+    return Measurement(values | self.from_tallies(rows), int(count), evaluation.unit)
 
   @functools.cached_property
   def _predict_step(self) -> Any:
