@@ -102,7 +102,8 @@ class Classification(Images):
     if len(self.input_shape) == 4:  # of videos what moves pixels is known, what changes colours is not
       given = [name for name in _OF_IMAGES if options[name]]
       if given:
-        raise ConfigError(f"data.augment.{given[0]}={options[given[0]]} is for images: videos know pad_crop and flip; set it to 0")
+        raise ConfigError(f"data.augment.{given[0]}={options[given[0]]} is for images: videos know pad_crop and flip; set it "
+                          "to 0")
     if options.lighting and channels != 3:
       raise ConfigError(f"data.augment.lighting={options.lighting:g} is noise of red, green and blue, but the images have "
                         f"{channels} channel(s): set it to 0")
