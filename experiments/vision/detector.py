@@ -47,7 +47,8 @@ def get_config(arg: str = "") -> ConfigDict:
   c.optimizer.ema = 0.99
   c.checkpoint.monitor, c.checkpoint.mode = "val_map50", "max"
   c.analyses = ("detections", "precision_recall")
-  c.reference.update(metric="map50", protocol="COCO average precision at an overlap of 0.5, every test image")
+  c.reference.update(metric="map50", paper="after Redmon et al. 2016, YOLO",
+                     protocol="COCO average precision at an overlap of 0.5, every test image")
   return finish(c, smoke=args.smoke)
 
 
