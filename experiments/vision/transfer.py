@@ -18,6 +18,11 @@ Deviations:
    split. The last layer, which is new, learns five times as fast as the others.
 3. The images to fine-tune on are the first of the training split, the same for every seed: seeds differ in weights and order.
 
+What one seed showed so far, on the validation split: with 50 of the small digits the fine-tuned network ends at 14.8% error,
+the one from random weights at 10.2%: six hundred scans of five other digits teach nothing that fifty of one's own do not. From
+a ResNet-20 trained on CIFAR-10 (8.49% error) 300 steps on 500 images of MNIST lead to 4.8%, from random weights to 3.9%:
+features of photographs are no gain for clean digits either. The gain that the paper finds is on images nearer to the first set.
+
 Cost: on two cores with AVX-512 and bfloat16 the pre-training of `cifar10` 25 minutes (30 epochs), the fine-tuning one minute;
 the small digits 30 seconds.
 """
