@@ -51,7 +51,8 @@ def test_every_kind_of_learning_has_results():
   assert {row["config"].partition(":")[0].partition("#")[0] for row in ROWS} == {
     f"experiments/{name}.py" for name in (
       "foundations/diabetes", "foundations/mlp", "reinforcement/dqn", "sequence/lstm", "unsupervised/autoencoder",
-      "unsupervised/denoising", "unsupervised/gan", "unsupervised/vae", "vision/cifar_resnet", "vision/lenet5")}
+      "unsupervised/denoising", "unsupervised/gan", "unsupervised/vae", "vision/cifar_resnet", "vision/detector",
+      "vision/lenet5")}
 
 
 def readme_rows():
