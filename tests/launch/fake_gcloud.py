@@ -56,7 +56,9 @@ def state():
     try:
       yield found
     finally:
-      path.write_text(json.dumps(found))
+      part = path.with_suffix(".part")  # the tests read the file without the lock
+      part.write_text(json.dumps(found))
+      part.replace(path)
 
 
 def scenario(key, default=None):
