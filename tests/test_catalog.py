@@ -15,6 +15,19 @@ def test_every_experiment_loads_and_holds_nothing_wrong():
     checks.check_chain(stages)
 
 
+@pytest.mark.parametrize(("reference", "metric", "value", "looks"), [
+  ("alexnet.py:imagenet", "error", 40.7, "ten_crop"),  # Krizhevsky et al. 2012, table 2; section 4.1: ten patches
+  ("zfnet.py:imagenet", "error", 38.4, "ten_crop"),  # Zeiler & Fergus 2014, table 2
+  ("resnet.py:imagenet,depth=18", "error", 27.88, "ten_crop"),  # He et al. 2015, table 2: 10-crop testing
+  ("resnet.py:imagenet,depth=34", "error", 25.03, "ten_crop"),
+  ("resnet.py:imagenet", "error", 24.7, "none"),  # the authors' repository: one crop
+  ("googlenet.py:imagenet", "top5_error", 10.07, "none"),  # Szegedy et al. 2015, table 3: one model, one crop
+])
+def test_an_imagenet_number_is_compared_with_as_many_crops_as_were_published(reference, metric, value, looks):
+  config = catalog.load(f"experiments/vision/{reference}")
+  assert (config.reference.metric, config.reference.value, config.evaluate.augment) == (metric, value, looks)
+
+
 @pytest.mark.parametrize("path", catalog.names())
 def test_every_experiment_knows_smoke_and_names_its_paper(path):
   assert {config.train.steps for config in config_lib.stages_of(catalog.load(f"{path}:smoke")).values()} == {4}

@@ -70,6 +70,9 @@ def get_config(arg: str = "") -> ConfigDict:
   c.reference.update(metric="error", unit="%", paper="Szegedy et al. 2015, GoogLeNet")
   if not photos:
     c.reference.protocol = "fixed split 1,197/200/400"
+  elif args.imagenet:
+    c.reference.update(metric="top5_error", value=10.07, table="table 3, one model and one crop",
+                       protocol="1.2 million training images, one crop of the validation images, top-5")
   return finish(c, smoke=args.smoke)
 
 

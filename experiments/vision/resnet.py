@@ -68,6 +68,8 @@ def get_config(arg: str = "") -> ConfigDict:
                          protocol="1,281,167 training images, one central crop of 50,000 validation images, top-1")
     elif depth in _TEN_CROPS:
       c.reference.update(value=_TEN_CROPS[depth], table="table 2", protocol="ten crops of 50,000 validation images, top-1")
+      c.evaluate.augment = "ten_crop"
+      c.evaluate.batch_size = 64  # 640 crops at once
   elif not large:
     c.reference.protocol = "fixed split 1,197/200/400"
   return finish(c, smoke=args.smoke)
