@@ -48,6 +48,7 @@ class Case:
     batch: images a step.
     classes: number of them.
     batches: how many different ones are held in memory.
+    task: `classification`, or `segmentation` with a label for each pixel.
   """
 
   shape: tuple[int, int, int]
@@ -56,6 +57,7 @@ class Case:
   batch: int = 128
   classes: int = 10
   batches: int = 64
+  task: str = "classification"
 
 
 _SGD = {"name": "sgd", "learning_rate": 0.01, "arguments": {"momentum": 0.9}}
@@ -66,6 +68,8 @@ _CASES = {
   "densenet_bc": Case((32, 32, 3), {"name": "vision.cifar_densenet", "depth": 40, "growth": 12}, _SGD, batch=64),
   "resnet50_224": Case((224, 224, 3), {"name": "vision.resnet", "depth": 50}, _SGD, batch=16, classes=1000, batches=4),
   "vgg16_224": Case((224, 224, 3), {"name": "vision.vgg", "depth": 16}, _SGD, batch=8, classes=1000, batches=4),
+  "unet": Case((256, 256, 1), {"name": "vision.unet", "base": 32, "padding": "same"},
+               {"name": "adam", "learning_rate": 1e-3}, batch=4, classes=2, batches=4, task="segmentation"),
 }
 _WAYS = ("ours", "bare", "fit", "torch", "compiled")
 _RATIOS = (("ours", "bare"), ("fit", "ours"), ("torch", "ours"), ("compiled", "ours"))
@@ -74,7 +78,7 @@ Timed = Callable[[int], None]  # makes that many steps and waits until they are 
 
 def _config(case: str, precision: str) -> ConfigDict:
   channels, batch = _CASES[case].shape[-1], _CASES[case].batch
-  c = defaults(f"bench_{case}", task="classification")
+  c = defaults(f"bench_{case}", task=_CASES[case].task)
   c.data.name, c.data.valid, c.data.batch_size, c.data.cache = "synthetic", "", batch, "memory"
   c.data.features = {"image": "image", "label": "label"}
   c.data.mean, c.data.std = (0.5,) * channels, (0.29,) * channels
@@ -85,12 +89,14 @@ def _config(case: str, precision: str) -> ConfigDict:
 
 
 def _arrays(case: str) -> dict[str, Any]:
-  """Returns noise in the shape of the case's images: image uint8 [N, H, W, C], label int64 [N]."""
+  """Returns noise in the shape of the case's images: image uint8 [N, H, W, C], label int64 [N] or uint8 [N, H, W, 1]."""
   import numpy as np
 
   random = np.random.default_rng(0)
   examples = _CASES[case].batch * _CASES[case].batches
   images = random.integers(0, 256, (examples, *_CASES[case].shape), np.uint8)
+  if _CASES[case].task == "segmentation":
+    return {"image": images, "label": random.integers(0, _CASES[case].classes, (*images.shape[:-1], 1), np.uint8)}
   return {"image": images, "label": random.integers(0, _CASES[case].classes, examples)}
 
 
@@ -101,6 +107,7 @@ def _ours(case: str, config: ConfigDict, strategy: Any) -> tuple[Timed, Any]:
 
   from dlsuite.data.pipeline import Split
   from dlsuite.tasks.classification import Classification
+  from dlsuite.tasks.segmentation import Segmentation
   from dlsuite.training import steps
 
   class Memory(Split):
@@ -109,10 +116,12 @@ def _ours(case: str, config: ConfigDict, strategy: Any) -> tuple[Timed, Any]:
     def arrays(self) -> dict[str, np.ndarray]:
       return _arrays(case)
 
-  class Synthetic(Classification):
+  kind: Any = Segmentation if _CASES[case].task == "segmentation" else Classification
+
+  class Synthetic(kind):
     """The real task on made-up data."""
 
-    num_classes, input_shape = _CASES[case].classes, _CASES[case].shape  # type: ignore[assignment]
+    num_classes, input_shape = _CASES[case].classes, _CASES[case].shape
 
     def open(self, prepare: bool = True) -> None:
       pass
@@ -138,18 +147,20 @@ def _ours(case: str, config: ConfigDict, strategy: Any) -> tuple[Timed, Any]:
 def _bare(task: Any, config: ConfigDict) -> Timed:
   import tensorflow as tf
 
+  from dlsuite.tasks.images import standardized
   from dlsuite.training import optimizers
 
-  network = task.build_networks()["classifier"]
+  network = task.build_networks()[task.network]
   variables = network.trainable_variables
   optimizer = optimizers.build(config.optimizer, variables, 1_000_000, 0)
   arrays, batch = _arrays(task.config.name.removeprefix("bench_")), config.data.batch_size
-  images, labels = tf.constant(arrays["image"][:batch]), tf.constant(arrays["label"][:batch])
+  images, labels = tf.constant(arrays["image"][:batch]), tf.constant(arrays["label"][:batch].astype("int64"))
 
   @tf.function
   def step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     with tf.GradientTape() as tape:
-      logits = tf.cast(network(task.preprocess(images), training=True), tf.float32)
+      logits = tf.cast(network(standardized(images, config.data), training=True), tf.float32)
+      labels = tf.reshape(labels, tf.shape(logits)[:-1])
       loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
     optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
     return loss
@@ -169,6 +180,7 @@ def _fit(task: Any, config: ConfigDict) -> Timed:
 
   from dlsuite.checks import OPTIMIZERS
   from dlsuite.layers.batch_norm import BatchNorm
+  from dlsuite.tasks.images import standardized
 
   def as_keras_writes_it(layer: keras.layers.Layer) -> keras.layers.Layer:
     if isinstance(layer, BatchNorm):
@@ -176,12 +188,12 @@ def _fit(task: Any, config: ConfigDict) -> Timed:
     cls = keras.layers.Conv2D if isinstance(layer, keras.layers.Conv2D) else layer.__class__
     return cls.from_config(layer.get_config())
 
-  network = keras.models.clone_model(task.build_networks()["classifier"], clone_function=as_keras_writes_it)
+  network = keras.models.clone_model(task.build_networks()[task.network], clone_function=as_keras_writes_it)
   optimizer = getattr(keras.optimizers, OPTIMIZERS[config.optimizer.name][0])(
     learning_rate=config.optimizer.learning_rate, **config.optimizer.arguments)
   network.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
   arrays = _arrays(task.config.name.removeprefix("bench_"))
-  images = np.asarray(task.preprocess(arrays["image"]), np.float32)
+  images = np.asarray(standardized(arrays["image"], config.data), np.float32)
 
   data = tf.data.Dataset.from_tensor_slices((images, arrays["label"])).batch(config.data.batch_size, drop_remainder=True)
   data = data.cache().repeat().prefetch(tf.data.AUTOTUNE)
@@ -194,8 +206,9 @@ def _fit(task: Any, config: ConfigDict) -> Timed:
 
 def _torch(case: str, config: ConfigDict, precision: str, compiled: bool) -> Timed:
   """Returns PyTorch in a process of its own: in one process the two libraries' waiting threads get in each other's way."""
-  options = {"case": case, "precision": precision, "compiled": compiled, "optimizer": config.optimizer.to_dict(),
-             "shape": _CASES[case].shape, "batch": _CASES[case].batch, "classes": _CASES[case].classes}
+  options = {"case": case, "task": _CASES[case].task, "precision": precision, "compiled": compiled,
+             "optimizer": config.optimizer.to_dict(), "shape": _CASES[case].shape, "batch": _CASES[case].batch,
+             "classes": _CASES[case].classes}
   command = [sys.executable, "-m", "tools.bench_torch", json.dumps(options)]
   worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
   atexit.register(worker.kill)

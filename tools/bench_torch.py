@@ -2,7 +2,7 @@
 
     python -m tools.bench_torch OPTIONS
 
-takes case, precision, optimizer, shape, batch, classes and compiled as JSON,
+takes case, task, precision, optimizer, shape, batch, classes and compiled as JSON,
 reads numbers of steps from stdin, a line each, makes them, and answers `done`; `tools.bench` starts it.
 """
 
@@ -121,8 +121,39 @@ def _densenet_bc() -> nn.Module:
                        nn.Linear(channels, 10))
 
 
+class _UNet(nn.Module):
+  """U-Net with padding: two 3x3 convolutions a resolution, dropout at the two coarsest (Ronneberger et al. 2015, figure 1)."""
+
+  def __init__(self, base: int, depth: int, classes: int) -> None:
+    super().__init__()
+    widths = [base * 2**level for level in range(depth + 1)]
+
+    def double(inputs: int, outputs: int) -> nn.Module:
+      return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), nn.Conv2d(outputs, outputs, 3, padding=1),
+                           nn.ReLU())
+
+    self.down = nn.ModuleList(double(inputs, outputs) for inputs, outputs in zip([1, *widths], widths, strict=False))
+    self.upconv = nn.ModuleList(nn.ConvTranspose2d(2 * width, width, 2, 2) for width in widths[:-1])
+    self.up = nn.ModuleList(double(2 * width, width) for width in widths[:-1])
+    self.dropout, self.pool, self.output = nn.Dropout(0.5), nn.MaxPool2d(2), nn.Conv2d(base, classes, 1)
+
+  def forward(self, x: torch.Tensor) -> torch.Tensor:
+    depth, copies = len(self.up), []
+    for level, double in enumerate(self.down):
+      x = double(self.pool(x) if level else x)
+      x = self.dropout(x) if level >= depth - 1 else x
+      copies.append(x)
+    for level in reversed(range(depth)):
+      x = self.up[level](torch.cat([copies[level], self.upconv[level](x)], 1))
+    return self.output(x)
+
+
+def _unet() -> nn.Module:
+  return _UNet(32, 4, 2)
+
+
 _NETWORKS = {"lenet5": _lenet5, "mlp": _mlp, "resnet20": _resnet20, "densenet_bc": _densenet_bc, "resnet50_224": _resnet50,
-             "vgg16_224": _vgg16}
+             "vgg16_224": _vgg16, "unet": _unet}
 
 
 def build(case: str) -> nn.Module:
@@ -139,7 +170,8 @@ def main(text: str) -> None:
                else torch.optim.SGD(network.parameters(), rate, **config["arguments"]))
   model = torch.compile(network) if options["compiled"] else network
   images = torch.randn(options["batch"], channels, height, width)
-  labels = torch.randint(0, options["classes"], (options["batch"],))
+  pixels = (height, width) if options["task"] == "segmentation" else ()
+  labels = torch.randint(0, options["classes"], (options["batch"], *pixels))
   for line in sys.stdin:
     for _ in range(int(line)):
       optimizer.zero_grad()
