@@ -1,8 +1,12 @@
 """The catalogue of experiments."""
 
+import ast
+import re
+import shlex
+
 import pytest
 
-from dlsuite import catalog, checks
+from dlsuite import catalog, checks, flags
 from dlsuite import config as config_lib
 from dlsuite.errors import ConfigError
 
@@ -32,6 +36,31 @@ def test_an_imagenet_number_is_compared_with_as_many_crops_as_were_published(ref
 def test_every_experiment_knows_smoke_and_names_its_paper(path):
   assert {config.train.steps for config in config_lib.stages_of(catalog.load(f"{path}:smoke")).values()} == {4}
   assert all(config.reference.paper for config in config_lib.stages_of(catalog.load(path)).values())
+
+
+def docstring(path):
+  return ast.get_docstring(ast.parse(catalog.find(path).read_text()))
+
+
+@pytest.mark.parametrize("path", catalog.names())
+def test_every_experiment_says_what_it_changes_and_costs(path):
+  text = docstring(path)
+  assert re.search(r"^Cost\b.*\b(cores|GPU|accelerator)", text, re.MULTILINE | re.DOTALL), "nothing of a machine after `Cost`"
+  (deviations,) = re.findall(r"^Deviations(?! of `)[^:]*:\s(.*?)\n\n", text, re.MULTILINE | re.DOTALL)
+  numbers = [int(number) for number in re.findall(r"^(\d+)\. ", deviations, re.MULTILINE)]
+  assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize("path", catalog.names())
+def test_the_commands_of_an_experiments_docstring_are_of_that_experiment_and_hold_nothing_wrong(path, tmp_path):
+  commands = re.findall(r"^ +python -m dlsuite\.main (.*)$", docstring(path), re.MULTILINE)
+  assert commands
+  for command in commands:
+    shown = shlex.split(command)
+    arguments = [f"--workdir={tmp_path}" if word.startswith("--workdir=") else word for word in shown]
+    assert arguments != shown, f"{command}: no --workdir"
+    assert shown[0].partition(":")[0] == f"--config={path}"
+    assert flags.parse(arguments).stages
 
 
 def test_the_listing_shows_every_experiment_with_chapter_paper_and_published_number():

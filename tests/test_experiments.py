@@ -195,10 +195,3 @@ def test_the_smoke_run_ends_with_a_result_and_figures(reference, strategy, tmp_p
     for name in config.analyses:
       (figure,) = (folder / "figures").glob(f"{name}.*")  # a picture or a film
       assert figure.stat().st_size > 2_000
-
-
-@pytest.mark.parametrize("path", catalog.names())
-def test_every_experiment_states_what_it_reproduces(path):
-  module = catalog.find(path).read_text()
-  for word in ("Deviations", "Cost", "python -m dlsuite.main"):
-    assert word in module, f"{path}: its docstring says nothing of {word}"
