@@ -25,7 +25,7 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
   Returns:
     The share of zeros in the maps over the first hundred test images, by layer; None if there are no maps.
   """
-  network = drawing.classifier(task)
+  network = task.main_network
   if not drawing.are_images(found) or not (layers := map_layers(network)):
     return None
   layers = [layers[i] for i in np.unique(np.linspace(0, len(layers) - 1, _ROWS).round().astype(int))]

@@ -43,7 +43,7 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
   Returns:
     No numbers; None if there are no maps.
   """
-  network = drawing.classifier(task)
+  network = task.main_network
   if not drawing.are_images(found) or not (layers := map_layers(network)):
     return None
   images = found["image"][drawing.chosen(found)[:2]]

@@ -42,7 +42,7 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
   Returns:
     How many pixels a side the largest pattern of each layer has; None if there are no maps.
   """
-  network = drawing.classifier(task)
+  network = task.main_network
   if not drawing.are_images(found) or not (all_layers := map_layers(network)):
     return None
   # What a pooling sends back is what the layer before it sends.

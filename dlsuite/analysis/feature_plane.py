@@ -49,7 +49,7 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
   if not drawing.are_images(found) or len(labels) < 5:
     return None
   with task.averaged():
-    deep = features(drawing.classifier(task), drawing.prepared(task, found["image"][:_MOST]))
+    deep = features(task.main_network, drawing.prepared(task, found["image"][:_MOST]))
   flat = planes(deep)
 
   def same_class(values: np.ndarray) -> float:

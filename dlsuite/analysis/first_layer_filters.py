@@ -18,7 +18,7 @@ def draw(task: Any, predictions: dict[str, np.ndarray], path: Path) -> dict[str,
   Returns:
     None if no layer's kernel can be drawn as images.
   """
-  network = next(iter(task.networks.values()))
+  network = task.main_network
   for layer in network.layers:
     kernel = getattr(layer, "kernel", None)
     if kernel is not None and len(kernel.shape) in (2, 3, 4):

@@ -31,7 +31,7 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
   if not drawing.are_images(found) or len(images) <= _NEIGHBOURS:
     return None
   with task.averaged():
-    deep = features(drawing.classifier(task), drawing.prepared(task, images))
+    deep = features(task.main_network, drawing.prepared(task, images))
   spaces = {"features": (deep, "cosine"), "pixels": (images.reshape(len(images), -1) / np.float32(255.0), "euclidean")}
   nearest = {name: NearestNeighbors(n_neighbors=_NEIGHBOURS, metric=metric).fit(values).kneighbors(return_distance=False)
              for name, (values, metric) in spaces.items()}

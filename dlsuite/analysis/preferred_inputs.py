@@ -29,7 +29,7 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
   """
   if not drawing.are_images(found):
     return None
-  network, classes = drawing.classifier(task), np.arange(min(task.num_classes, _MOST))
+  network, classes = task.main_network, np.arange(min(task.num_classes, _MOST))
   ends = np.stack([np.zeros_like(found["image"][0]), np.full_like(found["image"][0], 255)])
   low, high = drawing.prepared(task, ends)[:, 0, 0]  # [C] each
   with task.averaged():

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 
 from dlsuite.probes import evidence
@@ -18,12 +17,6 @@ def are_images(found: dict[str, np.ndarray]) -> bool:
   """Returns whether the examples are single images large enough to look at, [N, H, W, C]."""
   images = found["image"]
   return images.ndim == 4 and min(images.shape[1:3]) >= 8
-
-
-def classifier(task: Any) -> keras.Model:
-  """Returns a task's classifier, [N, H, W, C] -> logits [N, K], without the auxiliary heads that it may have."""
-  network = next(iter(task.networks.values()))
-  return keras.Model(network.inputs[0], network.output["logits"]) if isinstance(network.output, dict) else network
 
 
 def prepared(task: Any, images: np.ndarray) -> np.ndarray:
@@ -71,7 +64,7 @@ def draw_evidence(task: Any, found: dict[str, np.ndarray], path: Path, method: E
     The mean probability of the predicted class over the first test images, as it is, without the fifth of the pixels that
     speaks most for it, and without as many at random; None if the examples are no images.
   """
-  network = classifier(task)
+  network = task.main_network
   if not are_images(found):
     return None
   places, names = chosen(found), class_names(task)

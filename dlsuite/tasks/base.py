@@ -153,6 +153,11 @@ class Task(abc.ABC):
             layer.synchronized = True
       self.learners = self.build_learners(total_steps, warmup_steps)
 
+  @property
+  def main_network(self) -> keras.Model:
+    """The first network as it is evaluated, of the same weights: what the analyses look at."""
+    return next(iter(self.networks.values()))
+
   def build_learners(self, total_steps: int, warmup_steps: int) -> dict[str, Learner]:
     """Returns the learners; by default one for all networks together."""
     return {"main": Learner(list(self.networks.values()), self.config, self.strategy, total_steps, warmup_steps)}

@@ -136,6 +136,11 @@ class Classification(Images):
                         "or build it without")
     return keras.Model(network.input, network.output["logits"], name=network.name)
 
+  @property
+  def main_network(self) -> keras.Model:
+    """The classifier without its auxiliary heads, images as `preprocess` gives them -> logits [N, classes]."""
+    return self.networks["classifier"] if self._evaluated is None else self._evaluated
+
   def augment(self, batch: Batch, uniform: Callable[[int], tf.Tensor]) -> Batch:  # type: ignore[override]
     """Augments the images of a training batch in the input pipeline; all frames of a video alike."""
     images, data = batch["image"], self.config.data
@@ -152,7 +157,7 @@ class Classification(Images):
   def outputs(self, batch: Batch, training: bool) -> tf.Tensor | dict[str, tf.Tensor]:
     """Returns the logits, float32 [b, classes]; in training those of each head by name if there are several."""
     images = batch["image"] if training else views.centre(batch["image"], *self.input_shape[:2])
-    network = self.networks["classifier"] if training or self._evaluated is None else self._evaluated
+    network = self.networks["classifier"] if training else self.main_network
     found = network(self.preprocess(images), training=training)
     if isinstance(found, dict):
       return {name: tf.cast(logits, tf.float32) for name, logits in found.items()}

@@ -173,7 +173,7 @@ def test_the_filters_of_a_convolution_or_of_a_layer_over_all_pixels_are_drawn(sh
   kernel = types.SimpleNamespace(shape=shape, numpy=lambda: RANDOM.normal(size=shape))
   layers = [types.SimpleNamespace(name="flatten"), types.SimpleNamespace(name="c1", kernel=kernel)]
   network = types.SimpleNamespace(layers=layers)
-  answer = first_layer_filters.draw(task_of(networks={"n": network}, input_shape=input_shape), {}, tmp_path / "filters.png")
+  answer = first_layer_filters.draw(task_of(main_network=network, input_shape=input_shape), {}, tmp_path / "filters.png")
   assert (answer == {}) == (tmp_path / "filters.png").exists() == drawn
 
 

@@ -1,25 +1,33 @@
 """What is looked at: the network without its auxiliary heads, and which images."""
 
-import types
-
 import keras
 import numpy as np
 from keras import layers
 
+from dlsuite.models.vision import lenet5
 from dlsuite.probes import drawing
 from dlsuite.probes.network import logits, map_layers
+from dlsuite.tasks.classification import Classification
 
 
-def test_of_a_network_with_auxiliary_heads_only_the_main_one_is_looked_at():
-  inputs = keras.Input((8, 8, 1))
-  x = layers.Conv2D(2, 3, activation="relu", name="body")(inputs)
-  aside = layers.Dense(3, name="aside_output")(layers.Flatten(name="aside")(layers.Conv2D(2, 3, name="aside_maps")(x)))
-  main = layers.Dense(3, name="output")(layers.Flatten(name="flatten")(x))
-  network = keras.Model(inputs, {"auxiliary": aside, "logits": main})
-  found = drawing.classifier(types.SimpleNamespace(networks={"classifier": network}))
-  images = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype(np.float32)
-  np.testing.assert_allclose(logits(found, images), network(images)["logits"], atol=1e-6)
-  assert [layer.name for layer in map_layers(found)] == ["body"]
+def with_head(input_shape, num_outputs):
+  x = inputs = keras.Input(input_shape)
+  x = layers.Conv2D(2, 3, activation="relu", name="body")(x)
+  aside = layers.Flatten(name="aside")(layers.Conv2D(2, 3, name="aside_maps")(x))
+  heads = {"auxiliary": layers.Dense(num_outputs, name="aside_output")(aside),
+           "logits": layers.Dense(num_outputs, name="output")(layers.Flatten(name="flatten")(x))}
+  return keras.Model(inputs, heads)
+
+
+def test_of_a_network_with_auxiliary_heads_only_the_main_one_is_looked_at(digits_config, strategy, monkeypatch):
+  monkeypatch.setattr(lenet5, "build", lambda input_shape, num_outputs, **_: with_head(input_shape, num_outputs))
+  digits_config.loss.auxiliary = 0.3
+  task = Classification(digits_config, strategy)
+  task.open()
+  task.build(1, 0)
+  images = np.random.default_rng(0).normal(size=(2, *task.input_shape)).astype(np.float32)
+  np.testing.assert_allclose(logits(task.main_network, images), task.networks["classifier"](images)["logits"], atol=1e-6)
+  assert [layer.name for layer in map_layers(task.main_network)] == ["body"]
 
 
 def test_the_images_chosen_are_the_first_right_one_of_each_class_and_the_surest_mistake():
