@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+from collections.abc import Collection
 from typing import Any
 
 from dlsuite import config, modules
@@ -12,8 +13,10 @@ from dlsuite import config, modules
 EXECUTION_KEYS = (
   "strategy.kind", "strategy.devices", "strategy.connect_seconds", "train.steps_per_call", "checkpoint.every_steps",
   "checkpoint.every_minutes", "checkpoint.keep", "analyses", "callbacks.tensorboard", "reference", "generate",
-  "evaluate.augment",
 )
+
+# What a look at a trained run may change: it is no part of the training, but it is of the run's tested number.
+LOOKING_KEYS = ("evaluate.augment",)
 
 
 @functools.cache
@@ -49,8 +52,8 @@ def fingerprint(plain: dict[str, Any]) -> str:
   return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:12]
 
 
-def differing_keys(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-  """Returns `key (2 there, 1 here)` for each key that makes two fingerprints differ."""
+def differing_keys(ours: dict[str, Any], theirs: dict[str, Any], ignored: Collection[str] = ()) -> list[str]:
+  """Returns `key (2 there, 1 here)` for each key that makes two fingerprints differ and is not ignored."""
   a, b, all_a, all_b = _identity(ours), _identity(theirs), _texts(ours), _texts(theirs)
   return [f"{key} ({all_b.get(key, 'absent')} there, {all_a.get(key, 'absent')} here)" for key in sorted(a.keys() | b.keys())
-          if a.get(key) != b.get(key)]
+          if a.get(key) != b.get(key) and key not in ignored]

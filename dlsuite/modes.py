@@ -108,9 +108,11 @@ def train(config: ConfigDict, strategy: Strategy, record: Record, console: Conso
     _header(config, strategy, task, plan, record, console)
     if finished is None:
       loop.run()
-      finished = _finish(config, strategy, task, loop, record, console)
+      finished = _test(config, strategy, task, loop, record)
     else:
       console.line("the run is complete; its result:")
+    if "analyses" not in finished:  # what was tested once is not lost for a picture, nor tested again
+      finished = _draw(config, task, finished, loop.folder, record, console)
     _closing(config, finished, record, console)
   finally:
     record.close()
@@ -142,8 +144,8 @@ def _load_selected(task: Task, folder: checkpoints.Folder) -> checkpoints.Checkp
   return found
 
 
-def _finish(config: ConfigDict, strategy: Strategy, task: Task, loop: Loop, record: Record, console: Console) -> dict[str, Any]:
-  """Tests the selected weights once, writes result.json and draws the figures."""
+def _test(config: ConfigDict, strategy: Strategy, task: Task, loop: Loop, record: Record) -> dict[str, Any]:
+  """Tests the selected weights once and writes result.json."""
   strategy.barrier()  # the chief has written what it and the others now read
   chosen = _load_selected(task, loop.folder)
   test = task.measure("test").values if config.data.get("test", True) else {}
@@ -159,16 +161,24 @@ def _finish(config: ConfigDict, strategy: Strategy, task: Task, loop: Loop, reco
     "steps": loop.step, "train_seconds": loop.train_seconds, "seed": config.seed, "fingerprint": record.fingerprint,
     "data": task.data_identity, "starts": len(record.provenance()),
   }
+  record.save_result(result)
+  return result
+
+
+def _draw(config: ConfigDict, task: Task, result: dict[str, Any], folder: checkpoints.Folder, record: Record,
+          console: Console) -> dict[str, Any]:
+  """Draws the figures of the selected weights and adds the analyses' numbers to result.json."""
+  chosen = _load_selected(task, folder)
   if record.active:
-    metrics = task.curves or tuple(dict.fromkeys((task.reported[0], reference.metric or task.reported[0])))
-    units = {name: reference.unit if name == reference.metric else task.units.get(name, "") for name in metrics}
+    metrics = task.curves or tuple(dict.fromkeys((task.reported[0], config.reference.metric or task.reported[0])))
+    units = {name: config.reference.unit if name == config.reference.metric else task.units.get(name, "") for name in metrics}
     figures.learning_curves(record.rows(), config, units, chosen.step, record.figures / "learning_curves.png")
     pictures: list[Path] = sorted(record.frames.glob("step_*.png"), key=str)
     if pictures:
       figures.film(pictures, record.figures / "training.gif")
-  result["analyses"] = analysis.run(config.analyses, task, record.figures if record.active else None, console)
-  record.save_result(result)
-  return result
+  found = analysis.run(config.analyses, task, record.figures if record.active else None, console)
+  record.save_result(result | {"analyses": found})
+  return result | {"analyses": found}
 
 
 def _closing(config: ConfigDict, result: dict[str, Any], record: Record, console: Console) -> None:

@@ -4,6 +4,7 @@ import csv
 import json
 import pathlib
 import re
+import shutil
 
 import pytest
 
@@ -124,6 +125,29 @@ def test_analyse_without_a_name_lists_what_there_is(run, capsys):
   assert "--mode=analyse has nothing to do: analyses is empty; there are: activations, " in capsys.readouterr().err
 
 
+def test_a_run_goes_on_only_with_the_looks_that_it_will_be_tested_by_but_may_be_looked_at_by_others(run, capsys):
+  _, command = run
+  assert main([*command, "--mode=evaluate", "--split=valid", "--config.evaluate.augment=flip"]) == 0
+  assert main([*command, "--config.evaluate.augment=flip"]) == 2
+  assert 'another config: evaluate.augment ("none" there, "flip" here)' in capsys.readouterr().err
+
+
+def test_a_run_is_not_together_with_itself(run, capsys):
+  workdir, command = run
+  assert main([*command, "--mode=evaluate", f"--ensemble={workdir}"]) == 2
+  assert "is among the runs twice" in capsys.readouterr().err
+
+
+def test_the_result_is_there_before_the_pictures_and_the_command_draws_what_is_missing(run):
+  workdir, command = run
+  whole = json.loads((workdir / "result.json").read_text())
+  (workdir / "result.json").write_text(json.dumps({name: value for name, value in whole.items() if name != "analyses"}))
+  (workdir / "figures/mistakes.png").unlink()
+  assert main(command) == 0
+  assert json.loads((workdir / "result.json").read_text())["analyses"].keys() <= whole["analyses"].keys()
+  assert (workdir / "figures/mistakes.png").stat().st_size > 5_000
+
+
 def test_a_prompt_for_a_task_that_writes_no_text_is_refused(run, capfd):
   workdir, command = run
   before = contents(workdir)
@@ -165,7 +189,8 @@ def test_an_ensemble_averages_the_probabilities_of_its_runs_and_writes_nothing(r
   for name in ("loss", "accuracy", "error"):
     np.testing.assert_allclose(found[name][1:], [values[name] for values in alone], atol=1e-4)
   assert found["loss"][0] < np.mean(found["loss"][1:])  # by Jensen's inequality: the logarithm is concave
-  assert main([*command, "--mode=evaluate", f"--ensemble={workdir}"]) == 0  # with itself it is itself
+  again = shutil.copytree(workdir, tmp_path / "again")
+  assert main([*command, "--mode=evaluate", f"--ensemble={again}"]) == 0  # with its like it is itself
   for values in evaluated(capsys.readouterr().out).values():
     assert max(values) - min(values) <= 1e-4
 

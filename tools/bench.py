@@ -113,8 +113,8 @@ def _ours(case: str, config: ConfigDict, strategy: Any) -> tuple[Timed, Any]:
   class Memory(Split):
     """A split that needs no tfds builder."""
 
-    def arrays(self) -> dict[str, np.ndarray]:
-      return _arrays(case)
+    def arrays(self, most: int = -1) -> dict[str, np.ndarray]:
+      return {word: values[:most] if most >= 0 else values for word, values in _arrays(case).items()}
 
   kind: Any = Segmentation if _CASES[case].task == "segmentation" else Classification
 

@@ -74,7 +74,7 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
   """
   if not drawing.are_images(found):
     return None
-  train = {word: values[:_MOST] for word, values in task.arrays("train").items()}
+  train = task.arrays("train", _MOST)
   images, labels = found["image"][:_MOST], found["label"][:_MOST]
   numbers = errors(train, images, labels)
   bars = numbers | {f"network, {task.config.name}": 100 * float(np.mean(found["predicted"][:_MOST] != labels))}

@@ -98,9 +98,9 @@ class BoxedSplit(Split):
     labels = tf.pad(tf.boolean_mask(labels, good), [[0, missing]], constant_values=NO_BOX)
     return {"image": tf.ensure_shape(image, self.shape), "boxes": boxes, "labels": tf.ensure_shape(labels, [self.max_boxes])}
 
-  def arrays(self) -> dict[str, np.ndarray]:
-    """Returns all examples, {word: [N, ...]}, in the split's own order."""
-    parts = list(self.examples().batch(64).prefetch(2).with_options(pipeline.fixed_options()).as_numpy_iterator())
+  def arrays(self, most: int = -1) -> dict[str, np.ndarray]:
+    """Returns the examples, {word: [N, ...]}, in the split's own order; at most so many of the first, -1 all."""
+    parts = list(self.examples().take(most).batch(64).prefetch(2).with_options(pipeline.fixed_options()).as_numpy_iterator())
     return {word: np.concatenate([part[word] for part in parts]) for word in self.features}
 
   def count(self, key: str) -> "Count":

@@ -89,14 +89,14 @@ def _folders(root: pathlib.Path) -> list[str]:
   return sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def _shape_of(path: pathlib.Path) -> tuple[int, int, int] | str:
-  """Returns height, width and channels of a file that is decoded whole, or why it cannot be."""
+def _shape_of(path: pathlib.Path) -> tuple[tuple[int, int, int], bytes] | str:
+  """Returns height, width and channels of a file that is decoded whole and the digest of its bytes, or why it cannot be."""
   try:
     data = path.read_bytes()
     if data[:3] != b"\xff\xd8\xff" and data[:4] != b"\x89PNG":
       return "neither JPEG nor PNG inside"
     height, width, channels = tf.io.decode_image(data, expand_animations=False).shape
-    return int(height), int(width), int(channels)
+    return (int(height), int(width), int(channels)), hashlib.sha256(data).digest()
   except (tf.errors.OpError, OSError) as e:
     return first_line(e, 80)
 
@@ -107,13 +107,17 @@ def _look(root: pathlib.Path, files: Sequence[pathlib.Path], channels: int, skip
   with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
     looked = dict(zip(files, pool.map(_shape_of, files), strict=True))
   unreadable = {path: found for path, found in looked.items() if isinstance(found, str)}
-  shapes = {path: found for path, found in looked.items() if not isinstance(found, str)}
+  shapes = {path: found[0] for path, found in looked.items() if not isinstance(found, str)}
   what = f"data.folder={str(root)!r}"
   if unreadable and not skip_corrupt:
     raise DataError(f"{what}: {len(unreadable)} of {len(files):,} images cannot be read: {_named(root, unreadable)}; mend or "
                     "remove them, or leave them out with data.skip_corrupt=true")
   if not shapes:
     raise DataError(f"{what}: none of {len(files):,} images can be read")
+  train = {path.parent.name for path in shapes if path.parent.parent == root / "train"}
+  if bare := sorted({path.parent.name for path in files} - train):
+    raise DataError(f"{what}: train/{bare[0]} holds no image that can be read")
+  _check_disjoint(root, {path: found[1] for path, found in looked.items() if not isinstance(found, str)})
   kinds: dict[int, list[pathlib.Path]] = {}
   for path, (_, _, count) in shapes.items():
     kinds.setdefault(count, []).append(path)
@@ -125,6 +129,17 @@ def _look(root: pathlib.Path, files: Sequence[pathlib.Path], channels: int, skip
   heights, widths = ({shape[axis] for shape in shapes.values()} for axis in (0, 1))
   same = len(heights) == len(widths) == 1
   return (*((heights.pop(), widths.pop()) if same else (None, None)), channels or next(iter(kinds))), unreadable
+
+
+def _check_disjoint(root: pathlib.Path, digests: dict[pathlib.Path, bytes]) -> None:
+  """Raises DataError if two splits hold the same file: a number would not be honest."""
+  first: dict[bytes, pathlib.Path] = {}
+  shared = [(path, first[digest]) for path, digest in digests.items()
+            if first.setdefault(digest, path).parent.parent != path.parent.parent]
+  if shared:
+    a, b = (path.relative_to(root) for path in shared[0])
+    raise DataError(f"data.folder={str(root)!r}: {len(shared):,} image(s) of one split are in another one, too, e.g. {a} and "
+                    f"{b}: remove them from one of the two")
 
 
 def _named(root: pathlib.Path, unreadable: dict[pathlib.Path, str]) -> str:

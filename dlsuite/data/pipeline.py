@@ -128,14 +128,14 @@ class Split:
     dataset = self.builder.as_dataset(split=self.name, shuffle_files=False, read_config=config, decoders=self.decoders)
     return dataset.map(self.decode, num_parallel_calls=PARALLEL, deterministic=True)
 
-  def arrays(self) -> dict[str, np.ndarray]:
-    """Returns all decoded examples, {word: [N, ...]}, in the split's own order.
+  def arrays(self, most: int = -1) -> dict[str, np.ndarray]:
+    """Returns the decoded examples, {word: [N, ...]}, in the split's own order; at most so many of the first, -1 all.
 
     Raises:
       DataError: if the examples differ in shape.
     """
     try:
-      parts = list(self.examples().batch(1024).prefetch(2).with_options(fixed_options()).as_numpy_iterator())
+      parts = list(self.examples().take(most).batch(1024).prefetch(2).with_options(fixed_options()).as_numpy_iterator())
     except tf.errors.InvalidArgumentError:
       raise DataError(f"data.name={self.builder.name!r}: the examples differ in size; set data.resize "
                       "to pixels a side") from None

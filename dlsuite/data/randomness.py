@@ -31,7 +31,7 @@ def uniform(seed: int, epoch: tf.Tensor, example: tf.Tensor, draw: int | tf.Tens
 
   Args:
     seed: the run's seed.
-    epoch: scalar int64.
+    epoch: int64, a scalar or one for each example [B].
     example: int64 [B], the examples' indices in the split.
     draw: which of an example's random numbers, below 2**20; each use takes its own. Several, int [D], are drawn at once.
 
@@ -40,6 +40,7 @@ def uniform(seed: int, epoch: tf.Tensor, example: tf.Tensor, draw: int | tf.Tens
   """
   if isinstance(draw, tf.Tensor):
     example = example[:, tf.newaxis]
+    epoch = epoch[:, tf.newaxis] if epoch.shape.rank else epoch
   stream = tf.constant(seed << 20, tf.uint64) + tf.cast(draw, tf.uint64)
   state = splitmix64(tf.cast(epoch, tf.uint64) + stream * tf.constant(_GAMMA, tf.uint64))
   bits = splitmix64(splitmix64(tf.cast(example, tf.uint64)) ^ state)

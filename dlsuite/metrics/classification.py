@@ -7,7 +7,9 @@ BINS = 15  # of confidence, as in Guo et al. 2017
 
 
 def top_k_wrong(logits: tf.Tensor, labels: tf.Tensor, k: int) -> tf.Tensor:
-  """Returns 1.0 where at least k classes have a larger logit than the label, else 0.0: float32 [B].
+  """Returns 1.0 where the label is not among the k classes of the largest logits, else 0.0: float32 [B].
+
+  Of equal logits those of lower classes come first, as for `argmax`; a label whose logit is not a number is wrong.
 
   Args:
     logits: float32 [B, C].
@@ -15,7 +17,9 @@ def top_k_wrong(logits: tf.Tensor, labels: tf.Tensor, k: int) -> tf.Tensor:
     k: guesses that are allowed.
   """
   own = tf.gather(logits, labels, batch_dims=1)[:, None]
-  return tf.cast(tf.reduce_sum(tf.cast(logits > own, tf.int32), 1) >= k, tf.float32)
+  before = (logits > own) | ((logits == own) & (tf.range(logits.shape[1]) < labels[:, None]))
+  wrong = (tf.reduce_sum(tf.cast(before, tf.int32), 1) >= k) | tf.math.is_nan(own[:, 0])
+  return tf.cast(wrong, tf.float32)
 
 
 def calibration_tally(probabilities: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

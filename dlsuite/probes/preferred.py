@@ -24,18 +24,19 @@ def preferred_inputs(network: keras.Model, classes: np.ndarray, low: np.ndarray 
 
   Source: Simonyan, Vedaldi & Zisserman 2014, section 2; bounds and Adam are ours.
   """
-  x = tf.Variable(tf.zeros((len(classes), *network.inputs[0].shape[1:])))
-  optimizer = keras.optimizers.Adam(rate)
-  optimizer.build([x])
+  x, mean, square = (tf.Variable(tf.zeros((len(classes), *network.inputs[0].shape[1:]))) for _ in range(3))
 
+  # Not by an optimizer of Keras: it cannot make its variables where the weights stand in for their averages.
   @tf.function
-  def climb() -> None:
+  def climb(step: tf.Tensor) -> None:
     with tf.GradientTape() as tape:
       chosen = tf.gather(tf.cast(network(x, training=False), tf.float32), classes, batch_dims=1)
       loss = penalty * tf.reduce_sum(tf.square(x)) - tf.reduce_sum(chosen)
-    optimizer.apply([tape.gradient(loss, x)], [x])
+    tf.raw_ops.ResourceApplyAdam(
+      var=x.handle, m=mean.handle, v=square.handle, beta1_power=tf.pow(0.9, step), beta2_power=tf.pow(0.999, step), lr=rate,
+      beta1=0.9, beta2=0.999, epsilon=1e-7, grad=tape.gradient(loss, x))
     x.assign(tf.clip_by_value(x, tf.cast(low, tf.float32), tf.cast(high, tf.float32)))
 
-  for _ in range(steps):
-    climb()
+  for step in range(1, steps + 1):
+    climb(tf.constant(step, tf.float32))
   return x.numpy()

@@ -35,9 +35,12 @@ def evaluate(config: ConfigDict, strategy: Strategy, record: Record, console: Co
     trained: gives a run's task with its weights.
 
   Raises:
-    WorkdirError: if one of the others is no run, or one on other data.
+    WorkdirError: if one of the others is no run, one on other data, or among them twice.
   """
   runs = [(record, config), *(_other(folder, config, strategy) for folder in others)]
+  places = [str(member.folder.resolve()) for member, _ in runs]
+  if twice := [place for i, place in enumerate(places) if place in places[:i]]:
+    raise WorkdirError(f"--ensemble={twice[0]}: is among the runs twice, and would count double")
   shares: list[np.ndarray] = []
   alone: list[dict[str, float]] = []
   first: tuple[Any, np.ndarray] | None = None

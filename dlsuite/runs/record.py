@@ -103,7 +103,7 @@ class Record:
       if folder.exists() and not folder.is_dir():
         raise WorkdirError(f"--workdir={self.folder} is a file, not a folder")
       if stored.exists():
-        self._compare(stored)
+        self._compare(stored, must_exist)
       elif must_exist:
         raise WorkdirError(f"--workdir={self.folder} holds no run (no config.json): train one with --mode=train first")
       elif folder.is_dir() and any(not _is_ours(path) for path in folder.iterdir()):
@@ -115,15 +115,17 @@ class Record:
     except OSError as e:
       raise WorkdirError(f"--workdir={self.folder} is not writable: {e.strerror}") from None
 
-  def _compare(self, stored: Path) -> None:
+  def _compare(self, stored: Path, only_look: bool) -> None:
     try:
       theirs = json.loads(stored.read_text())
     except ValueError:
       raise WorkdirError(f"{stored} is not JSON: the folder is damaged; give another --workdir") from None
-    differing = identity.differing_keys(self.config, theirs)
+    differing = identity.differing_keys(self.config, theirs, identity.LOOKING_KEYS if only_look else ())
     if differing:
       shown = ", ".join(differing[:6]) + (f" and {len(differing) - 6} more" if len(differing) > 6 else "")
       raise WorkdirError(f"--workdir={self.folder} holds a run of another config: {shown}; give another --workdir")
+    if only_look:
+      self.fingerprint = identity.fingerprint(theirs)  # that of the checkpoints
 
   def open(self, provenance: dict[str, Any]) -> None:
     """Makes the folder, writes config.json and adds this start to provenance.json.

@@ -156,12 +156,16 @@ class Classification(Images):
 
   def outputs(self, batch: Batch, training: bool) -> tf.Tensor | dict[str, tf.Tensor]:
     """Returns the logits, float32 [b, classes]; in training those of each head by name if there are several."""
-    images = batch["image"] if training else views.centre(batch["image"], *self.input_shape[:2])
+    images = batch["image"] if training else self._centre(batch["image"])
     network = self.networks["classifier"] if training else self.main_network
     found = network(self.preprocess(images), training=training)
     if isinstance(found, dict):
       return {name: tf.cast(logits, tf.float32) for name, logits in found.items()}
     return tf.cast(found, tf.float32)
+
+  def _centre(self, images: Any) -> Any:
+    """Returns what the network sees of images that are larger for the sake of several looks at them."""
+    return views.centre(images, *self.input_shape[:2])
 
   def losses(self, outputs: tf.Tensor | dict[str, tf.Tensor], batch: Batch, training: bool
              ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
@@ -240,8 +244,9 @@ class Classification(Images):
     return means | self.from_tallies({name: rows.numpy().sum(0) for name, rows in self.tally(outputs, batch).items()})
 
   def predict(self, split: str) -> dict[str, np.ndarray]:
-    """Returns image, label, outputs (logits), probabilities [N, classes] and predicted [N] of a split."""
+    """Returns image (what the network sees of it), label, outputs (logits), probabilities [N, classes] and predicted [N]."""
     found = super().predict(split)
+    found["image"] = self._centre(found["image"])
     found["probabilities"] = tf.nn.softmax(found["outputs"]).numpy()
     found["predicted"] = found["outputs"].argmax(-1)
     return found

@@ -66,7 +66,7 @@ class Detection(Supervised):
     heights, widths, size = self.config.anchors.heights, self.config.anchors.widths, self.config.data.size
     if not heights or len(heights) != len(widths):
       raise ConfigError(f"anchors.heights={heights} and anchors.widths={widths} need one value an anchor each, at least one; "
-                        "`python -m tools.anchors --config=...` finds them in the training split")
+                        "`python -m tools.anchors EXPERIMENT COUNT` finds them in the training split")
     if len(size) != 2 or any(int(side) != side for side in size):
       raise ConfigError(f"data.size={size} must be two whole numbers, height and width in pixels, e.g. (240, 320)")
     if self.config.data.resize:

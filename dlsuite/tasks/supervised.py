@@ -81,9 +81,9 @@ class Supervised(Task):
     """Returns the batches of a split, made once."""
     return pipeline.evaluation_batches(self.split(split), self.config.evaluate.batch_size, self.strategy)
 
-  def arrays(self, split: str) -> dict[str, np.ndarray]:
-    """Returns the examples of a split, {word: [N, ...]}."""
-    return self.split(split).arrays()
+  def arrays(self, split: str, most: int = -1) -> dict[str, np.ndarray]:
+    """Returns the examples of a split, {word: [N, ...]}; at most so many of the first, -1 all."""
+    return self.split(split).arrays(most)
 
   def outputs(self, batch: Batch, training: bool) -> Any:
     """Returns the networks' outputs for a batch."""

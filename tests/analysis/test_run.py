@@ -5,6 +5,7 @@ import importlib
 import inspect
 import types
 
+import keras
 import numpy as np
 import pytest
 
@@ -47,6 +48,22 @@ def test_without_a_test_split_or_a_name_nothing_is_looked_at(tmp_path):
   assert analysis.run((), task, tmp_path, Said()) == {}
   task.config.data.test = ""
   assert analysis.run(("surprise",), task, tmp_path, Said()) == {}
+
+
+def test_an_analysis_that_fails_is_named_and_the_others_are_drawn(tmp_path):
+  said = Said()
+  found = {"text": np.frombuffer(b"a\nb", np.uint8), "bits": np.ones(3), "image": None, "samples": None}
+  assert analysis.run(("samples", "surprise"), regression(found), tmp_path, said) == {}
+  assert len(said.lines) == 1
+  assert said.lines[0].startswith("  analysis samples failed: ")
+  assert [path.name for path in tmp_path.iterdir()] == ["surprise.png"]
+
+
+def test_what_needs_the_task_alone_makes_it_predict_nothing(tmp_path):
+  task = regression({})
+  task.analysed = lambda: pytest.fail("the whole test split would be kept in memory")
+  task.networks, task.input_shape = {"network": keras.Sequential([keras.layers.ReLU()])}, (8, 8, 1)
+  assert analysis.run(("first_layer_filters",), task, tmp_path, Said()) == {}
 
 
 def test_a_worker_without_a_folder_looks_but_draws_nothing():

@@ -92,6 +92,19 @@ def test_images_that_cannot_be_read_are_counted_and_named_and_left_out_only_if_a
     assert "Without 2 image(s) that cannot be read: train/cat/2.png" in caplog.text
 
 
+def test_a_file_that_two_splits_hold_is_refused_by_name(digits_config, strategy, pets):
+  (pets / "test/cat/again.png").write_bytes((pets / "train/cat/2.png").read_bytes())
+  with pytest.raises(DataError, match=r"1 image\(s\) .* in another one, too, e\.g\. train/cat/2\.png and test/cat/again\.png"):
+    opened(digits_config, strategy, pets)
+
+
+def test_a_class_of_which_no_training_image_can_be_read_is_refused(digits_config, strategy, pets):
+  for path in (pets / "train/dog").iterdir():
+    path.write_bytes(b"no image")
+  with pytest.raises(DataError, match="train/dog holds no image that can be read"):
+    opened(digits_config, strategy, pets, skip_corrupt=True)
+
+
 def test_grey_images_among_rgb_ones_are_converted_only_if_asked(digits_config, strategy, pets):
   write(pets, "train/cat/grey.png", image(channels=1))
   with pytest.raises(DataError, match=r"1 of 1 channel\(s\), e\.g\. train/cat/grey\.png; 9 of 3 .*data\.channels=3 makes all"):

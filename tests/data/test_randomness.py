@@ -42,6 +42,13 @@ def test_uniform_gives_unrelated_numbers_for_another_seed_epoch_draw_or_example(
   assert abs(np.corrcoef(first, second)[0, 1]) < 5 / np.sqrt(EXAMPLES)
 
 
+def test_several_draws_for_examples_of_several_epochs_are_those_of_each_alone():
+  epochs, examples = tf.constant([3, 3, 4], tf.int64), tf.constant([5, 6, 5], tf.int64)
+  together = randomness.uniform(1, epochs, examples, tf.range(3)).numpy()
+  alone = [[randomness.uniform(1, epochs[i], examples[i:i + 1], draw).numpy()[0] for draw in range(3)] for i in range(3)]
+  np.testing.assert_array_equal(together, alone)
+
+
 def test_uniform_does_not_depend_on_the_other_examples_of_the_batch():
   whole = uniform(examples=range(100))
   assert uniform(examples=[97, 3, 50]).tolist() == whole[[97, 3, 50]].tolist()

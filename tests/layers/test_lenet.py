@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dlsuite.errors import ConfigError
 from dlsuite.layers.lenet import C3_TABLE, RadialBasis, ScaledTanh, Subsampling, TableConvolution, digit_codes
+from dlsuite.models.vision import lenet5
 
 # Table I of the paper as printed: a row for each map of S2, a column for each map of C3.
 TABLE_I = """
@@ -63,6 +65,13 @@ def test_weights_start_within_2_4_over_the_fan_in():
   first, last = np.abs(layer.kernel.numpy()[..., :3]), np.abs(layer.kernel.numpy()[..., -6:])
   for largest, inputs in ((first.max(), 3), (last.max(), 6)):
     assert 0.9 * 2.4 / (25 * inputs) < largest <= 2.4 / (25 * inputs)
+
+
+def test_the_original_is_refused_for_other_than_ten_classes_and_small_images_by_their_layer():
+  with pytest.raises(ConfigError, match="the network of 1998 knows 10 classes, the data have 5"):
+    lenet5.build((28, 28, 1), 5, original=True)
+  with pytest.raises(ConfigError, match=r"(?s)8.*smallest"):
+    lenet5.build((8, 8, 1), 10)
 
 
 def test_subsampling_adds_times_a_coefficient_plus_a_bias_squashed():

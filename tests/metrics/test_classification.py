@@ -18,6 +18,12 @@ def test_an_example_is_wrong_if_k_other_classes_come_first(k):
   assert float(tf.reduce_mean(scores.top_k_wrong(LOGITS, LABELS, k))) == pytest.approx(1 - expected, abs=1e-6)
 
 
+def test_of_equal_logits_those_of_lower_classes_come_first_and_no_number_is_wrong():
+  flat, labels = tf.zeros((7, 7)), tf.range(7)
+  assert scores.top_k_wrong(flat, labels, 5).numpy().tolist() == [0, 0, 0, 0, 0, 1, 1]
+  assert scores.top_k_wrong(flat * np.nan, labels, 5).numpy().tolist() == [1] * 7
+
+
 def test_the_balanced_accuracy_is_scikit_learns():
   logits = LOGITS - tf.one_hot(11, 12) * 100.0  # scikit-learn warns of guesses that are no label
   found = scores.balanced_accuracy(scores.class_tally(logits, LABELS).numpy().sum(0))

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from dlsuite.probes.preferred import preferred_inputs
@@ -20,6 +21,13 @@ def test_the_input_that_a_linear_class_likes_best_is_its_weights_over_twice_the_
   model, weights = linear
   found = preferred_inputs(model, np.array([0, 1]), penalty=0.5, steps=300, rate=0.05)
   np.testing.assert_allclose(found, weights, atol=5e-3)
+
+
+def test_it_is_found_also_where_averaged_weights_stand_in_for_the_networks_own(linear):
+  model, weights = linear
+  with keras.StatelessScope([(model.get_layer("output").kernel, tf.constant(2 * weights.reshape(2, 12).T))]):
+    found = preferred_inputs(model, np.array([0, 1]), penalty=0.5, steps=300, rate=0.05)
+  np.testing.assert_allclose(found, 2 * weights, atol=1e-2)
 
 
 def test_it_stays_within_the_range_of_the_pixels(linear):

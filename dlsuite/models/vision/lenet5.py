@@ -3,10 +3,13 @@
 import keras
 from keras import layers
 
+from dlsuite.errors import ConfigError
 from dlsuite.layers.convolution import Conv2D
+from dlsuite.layers.image_size import refuses_small_images
 from dlsuite.layers.lenet import C3_TABLE, RadialBasis, ScaledTanh, Subsampling, TableConvolution
 
 
+@refuses_small_images
 def build(input_shape: tuple[int, ...], num_outputs: int, original: bool = False, width: float = 1.0,
           dropout: float = 0.0) -> keras.Model:
   """Returns LeNet-5.
@@ -21,8 +24,13 @@ def build(input_shape: tuple[int, ...], num_outputs: int, original: bool = False
   Returns:
     [B, H, W, C] -> logits [B, num_outputs]; of the original, minus the RBF penalties.
 
+  Raises:
+    ConfigError: if the original is asked for other than 10 classes, or the images are too small.
+
   Source: section II.B and figure 2.
   """
+  if original and num_outputs != 10:
+    raise ConfigError(f"model.original=True: the network of 1998 knows 10 classes, the data have {num_outputs}")
   x = inputs = keras.Input(input_shape)
   if input_shape[0] == 28:
     x = layers.ZeroPadding2D(2, name="pad")(x)  # [B, 32, 32, C]
