@@ -1,10 +1,10 @@
-"""What a training on a TPU slice needs and how long it takes at least, from reports of the compile check: arithmetic only.
+"""What a training on a TPU slice needs, and its time by the roofline, from reports of the compile check: arithmetic only.
 
     python -m tools.tpu_compile --config=experiments/vision/resnet.py:imagenet --topology=v5e:2x4 --json=v5e_2x4.json
     python -m tools.scale --images=1281167 --epochs=90 --image_bytes=115440 v5e_2x4.json ...
 
-Prints a Markdown table with a line a report. `--efficiency` is the share of the roofline's rate that a real run reached, if one
-is known; the hours are then also given at that share. Nothing here was measured on a TPU.
+Prints a Markdown table with a line a report. `--efficiency` is the share of that rate that a real run reached, if one is
+known; the hours are then given at that share, too. Nothing here was measured on a TPU.
 """
 
 import argparse
@@ -82,7 +82,7 @@ class Slice:
     return self.flops / self.bound / (self.topology.chip.flops / self.topology.chip.replicas)
 
   def hours(self, images: int, epochs: float, efficiency: float = 1.0) -> float:
-    """Returns the hours of a training at a share of the bound's rate, communication not hidden behind anything."""
+    """Returns the hours of a training at a share of `rate`."""
     return self.steps(images, epochs) * (self.bound + self.all_reduce) / efficiency / 3600
 
   def steps(self, images: int, epochs: float) -> int:
@@ -91,7 +91,7 @@ class Slice:
 
   @property
   def rate(self) -> float:
-    """Images a second at the bound."""
+    """Images a second by the roofline, with the sum of the gradients after each step instead of beside it."""
     return self.batch / (self.bound + self.all_reduce)
 
 
@@ -105,11 +105,11 @@ def table(slices: list[Slice], images: int, epochs: float, image_bytes: int, dec
     epochs: passes over it.
     image_bytes: of an encoded image, on average.
     decoded: images a second that one processor core decodes, crops and resizes.
-    efficiency: share of the bound's rate that is expected, or None.
+    efficiency: share of that rate that is expected, or None.
   """
-  share = "" if efficiency is None else f" hours at {100 * efficiency:.0f}% of it |"
+  share = "" if efficiency is None else f" at {100 * efficiency:.0f}% of that rate |"
   lines = [
-    "| slice | batch (a chip) | steps | step: roofline | + all-reduce | images/s | read a chip | cores a chip | hours, bound |"
+    "| slice | batch (a chip) | steps | step: roofline | + all-reduce | images/s | read a chip | cores a chip | hours |"
     f"{share} chip-hours | price of a chip-hour | cost |", "|" + "---|" * (12 + (efficiency is not None))]
   for s in slices:
     n = s.topology.chips
@@ -138,7 +138,7 @@ def main(argv: list[str] | None = None) -> int:
   parser.add_argument("--epochs", type=float, required=True)
   parser.add_argument("--image_bytes", type=int, required=True, help="of an encoded image, on average")
   parser.add_argument("--decoded", type=float, default=820.0, help="images a second that one core decodes and crops")
-  parser.add_argument("--efficiency", type=float, default=None, help="share of the bound's rate that is expected")
+  parser.add_argument("--efficiency", type=float, default=None, help="share of that rate that is expected")
   options = parser.parse_args(argv)
   try:
     slices = [Slice.read(json.loads(pathlib.Path(path).read_text(encoding="utf-8"))) for path in options.reports]

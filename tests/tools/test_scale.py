@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.conftest import ROOT
 from tools import scale
 from tools.tpu import chips
 
@@ -53,3 +54,18 @@ def test_a_report_of_a_step_that_does_not_compile_is_refused(tmp_path, capsys):
   path.write_text(json.dumps({"topology": "v5e:2x4", "stages": [{"programs": {"train": {"compiles": False}}}]}))
   assert scale.main([str(path), "--images=1", "--epochs=1", "--image_bytes=1"]) == 2
   assert capsys.readouterr().err == "scale: v5e:2x4: the training step did not compile\n"
+
+
+def test_the_document_shows_what_the_tool_makes_of_the_reports_beside_it(capsys, monkeypatch):
+  monkeypatch.chdir(ROOT)
+  text = (ROOT / "launch/SCALE.md").read_text()
+  command = text.partition("python -m tools.scale ")[2].partition("\n\n")[0].replace("\\\n", " ").split()
+  assert scale.main(command) == 0
+  assert capsys.readouterr().out in text
+
+
+def test_the_published_run_kept_the_share_of_the_rate_that_the_document_says():
+  found = scale.Slice.read(json.loads((ROOT / "launch/scale/v3_2x2.json").read_text()))
+  published = 4.4 * 3600 / 125_100  # flax, examples/imagenet/README.md: v3-8, batch 1,024
+  assert found.batch == 1024
+  assert f"--efficiency={(found.bound + found.all_reduce) / published:.2f} " in (ROOT / "launch/SCALE.md").read_text()
