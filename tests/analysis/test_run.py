@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from dlsuite import analysis, catalog, modes, modules
+from dlsuite import analysis, modules
 from dlsuite import config as config_lib
 
 
@@ -84,14 +84,3 @@ def test_every_analysis_reads_nothing_of_what_was_found_that_it_does_not_name(na
   optional = {"codes": {"label"}, "reconstructions": {"label"},
               "segmentation_rand": {"valid_label", "valid_probability"}}
   assert read - optional.get(name, set()) <= set(module.NEEDS)
-
-
-@pytest.mark.parametrize("experiment", [path for path in catalog.names() if "dqn" not in path])
-def test_every_experiments_analyses_are_ones_for_its_task(experiment, strategy):
-  for config in config_lib.stages_of(catalog.load(f"{experiment}:smoke")).values():
-    task = modes.task_of(config, strategy)
-    task.build(1, 0)
-    found = task.analysed()
-    for name in config.analyses:
-      needs = importlib.import_module(f"dlsuite.analysis.{name}").NEEDS
-      assert all(word in found or hasattr(task, word) for word in needs), name
