@@ -49,7 +49,8 @@ def get_config(arg: str = "") -> ConfigDict:
     _simulated(c)
   (_papers if args.paper else _ours)(c)
   if args.smoke:
-    c.data.train, c.data.valid, c.data.test = "train[:16]", "valid[:2]", "test[:3]"
+    c.data.train, c.data.valid, c.data.test = "train[:4]", "valid[:2]", "test[:3]"
+    c.data.batch_size = min(c.data.batch_size, 4)
   if args.paper and args.smoke:
     c.model.base = 2
     c.data.tile = c.evaluate.tile = 252  # of which 68 pixels a side are predicted
