@@ -4,6 +4,7 @@ import atexit
 import os
 import pathlib
 import shutil
+import sys
 import tempfile
 
 # Where the user's data sets lie: tests marked `data` look here, all others use the folder below.
@@ -31,6 +32,14 @@ def strategy():
   config = config_lib.defaults("fixture", task="classification")
   config.strategy.kind = "cpu"
   return Strategy.from_config(config)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _float32_again():
+  """Takes back the precision that a task of the module's tests has set for the whole process."""
+  yield
+  if keras := sys.modules.get("keras"):
+    keras.config.set_dtype_policy("float32")
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from tests.conftest import ROOT
 FOLDERS = ("dlsuite", "launch", "tools", "experiments")
 # Names used here that no file of ours defines, beside public ones. Another one needs a test below before it may be used.
 USED = {
-  "dlsuite/tasks/base.py": {"_flatten_layers"},
+  "dlsuite/layers/nested.py": {"_flatten_layers"},
+  "dlsuite/rl/track.py": {"_create_image_array"},
   "dlsuite/training/optimizers.py": {
     "_backend_update_step", "_apply_weight_decay", "_distributed_tf_update_step", "_get_variable_index", "_momentums",
     "_velocities", "_use_weight_decay", "_u_product", "_learning_rate"},
@@ -103,6 +104,23 @@ def test_a_built_optimizer_has_the_private_parts_that_are_used(cls, names):
   optimizer = cls(0.25)
   optimizer.build([keras.Variable(np.ones(2, np.float32))])
   assert [name for name in names if not hasattr(optimizer, name)] == []
+
+
+def test_an_output_is_named_by_its_layer():
+  inputs = keras.Input((3,))
+  hidden = keras.layers.Dense(2, name="hidden")(inputs)
+  network = keras.Model(inputs, {"first": hidden, "last": keras.layers.Dense(2, name="output")(hidden)})
+  assert network.output_names == ["hidden", "output"]
+
+
+def test_the_car_racing_environment_draws_its_surface_in_any_size():
+  pygame = pytest.importorskip("pygame")
+  box2d = pytest.importorskip("gymnasium.envs.box2d.car_racing")
+  surface = pygame.Surface((8, 6))
+  surface.fill((1, 2, 3))
+  pixels = box2d.CarRacing._create_image_array(None, surface, (4, 3))
+  assert pixels.shape == (3, 4, 3)
+  assert (pixels == (1, 2, 3)).all()
 
 
 def test_a_layer_lists_the_layers_inside_layers():

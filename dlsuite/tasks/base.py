@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from dlsuite.data.feed import Feed
 from dlsuite.errors import ConfigError, first_line
+from dlsuite.layers.nested import inner_layers
 from dlsuite.strategy import Strategy
 from dlsuite.training import fine_tuning
 from dlsuite.training.learner import Batch, Learner
@@ -148,7 +149,7 @@ class Task(abc.ABC):
       self.networks = self.build_networks()
       fine_tuning.freeze(self.networks, self.config.optimizer.frozen)
       for network in self.networks.values():
-        for layer in _layers(network):
+        for layer in inner_layers(network):
           if self.config.strategy.sync_batch_norm and hasattr(layer, "synchronized"):
             layer.synchronized = True
       self.learners = self.build_learners(total_steps, warmup_steps)
@@ -196,7 +197,3 @@ class Task(abc.ABC):
   def prediction_table(self, predictions: dict[str, np.ndarray]) -> tuple[list[str], list[list[Any]]]:
     """Returns the columns and rows of predictions.csv."""
     raise NotImplementedError
-
-
-def _layers(network: keras.Model) -> list[keras.layers.Layer]:
-  return list(network._flatten_layers(include_self=False, recursive=True))

@@ -11,6 +11,7 @@ import keras
 
 from dlsuite.config import parse_rates
 from dlsuite.errors import ConfigError, nearest
+from dlsuite.layers.nested import inner_layers
 
 
 def freeze(networks: Mapping[str, keras.Model], patterns: Sequence[str]) -> None:
@@ -25,8 +26,8 @@ def freeze(networks: Mapping[str, keras.Model], patterns: Sequence[str]) -> None
   """
   if not patterns:
     return
-  leaves = [layer for network in networks.values() for layer in network._flatten_layers(include_self=False, recursive=True)
-            if layer.weights and not list(layer._flatten_layers(include_self=False))]
+  leaves = [layer for network in networks.values() for layer in inner_layers(network)
+            if layer.weights and not inner_layers(layer)]
   for pattern in patterns:
     _check("optimizer.frozen", pattern.removeprefix("!"), (name for leaf in leaves for name in names(leaf.weights[0])))
   for leaf in leaves:
@@ -75,8 +76,7 @@ def fresh(networks: Mapping[str, keras.Model], patterns: Sequence[str]) -> set[i
 def heads(network: keras.Model) -> set[str]:
   """Returns the names of the layers that give a network's outputs: their weights depend on what is to be told apart."""
   with_weights = [layer.name for layer in network.layers if layer.weights]
-  outputs = [tensor._keras_history.operation.name for tensor in network.outputs]
-  return {name if name in with_weights else with_weights[-1] for name in outputs} if with_weights else set()
+  return {name if name in with_weights else with_weights[-1] for name in network.output_names} if with_weights else set()
 
 
 def names(variable: keras.Variable) -> list[str]:

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from dlsuite import config as config_lib
 from dlsuite.errors import ConfigError, DataError, WorkdirError
 from dlsuite.models.vision import vgg
 from tools import convert_keras
@@ -35,7 +36,8 @@ def test_init_from_finds_every_weight_and_the_colours_of_the_first_kernel_are_tu
 
   class Task:  # all that `init_from` asks of one
     def __init__(self):
-      self.learners = {}
+      self.learners, self.networks = {}, {"classifier": ours}
+      self.config = config_lib.defaults("fixture", task="classification")
 
     def weights(self):
       return {"network.classifier": list(ours.weights)}

@@ -334,7 +334,7 @@ def test_the_step_of_eight_replicas_sums_each_gradient_and_the_metrics_once():
   sums = instructions(module, "all-reduce")
   assert len(sums) == 5 * 2 + 1  # kernel and bias of C1, C3, C5, F6 and the output; loss, accuracy and error as one vector
   elements = sum(int(np.prod(i.shape.dimensions)) for i in sums)
-  assert elements == 61_706 + 3  # the parameters of LeNet-5
+  assert elements == 61_706 + 4  # the parameters of LeNet-5; loss, accuracy, error and top-5 error
 
 
 def test_one_replica_sums_nothing():
