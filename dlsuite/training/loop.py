@@ -214,6 +214,7 @@ class Loop:
           began = True
         if stop and not self._done:
           self._save()
+          self._strategy.barrier()  # a worker that ends may have the chief ended too: not before it has written
           raise Stopped(f"stopped by {signal.name or 'another worker'} after step {self.step:,} of {self._plan.total:,}, "
                         "state saved; the same command goes on")
         if not self._done and self._save_is_due():

@@ -59,13 +59,26 @@ def test_the_environment_is_left_as_it_was():
   assert dict(os.environ) == before
 
 
+# At SIGTERM srun has every process of the step killed at once. The step's processes are one here.
+SRUN = """shift
+"$@" & child=$!
+echo $child > {folder}/child
+trap 'kill -9 $child' TERM
+wait $child
+code=$?
+[ "$code" -le 128 ] || wait $child
+exit $code"""
+SCANCEL = '[ "$*" = "--signal=TERM 7" ] && kill -TERM "$(cat {folder}/child)"'
+
+
 @pytest.fixture
 def played(tmp_path):
   """A Slurm whose srun runs the command here, and whose scontrol writes down what it is told."""
-  for name, text in (("srun", 'shift; exec "$@"'), ("scontrol", f'echo "$@" >> {tmp_path}/scontrol.txt')):
+  programs = {"srun": SRUN, "scancel": SCANCEL, "scontrol": 'echo "$@" >> {folder}/scontrol.txt'}
+  for name, text in programs.items():
     program = tmp_path / "bin" / name
     program.parent.mkdir(exist_ok=True)
-    program.write_text(f"#!/bin/bash\n{text}\n")
+    program.write_text(f"#!/bin/bash\n{text.replace('{folder}', str(tmp_path))}\n")
     program.chmod(0o755)
 
   def submit(trainer, *arguments):
@@ -97,7 +110,20 @@ def test_a_job_whose_time_is_up_saves_its_state_and_queues_itself_again(played, 
   assert (tmp_path / "scontrol.txt").read_text() == "requeue 7\n"
 
 
-@pytest.mark.parametrize(("code", "restarts", "again"), [(74, 0, True), (76, 19, True), (76, 20, False), (137, 0, False)])
+def test_a_job_whose_time_is_up_queues_itself_again_though_another_process_was_killed_while_it_stopped(
+    played, tmp_path, monkeypatch):
+  monkeypatch.setenv("SLURM_RESTART_COUNT", "20")  # a long training is not limited in how often its time is up
+  job = played("import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
+               "print('ready', flush=True)\ntime.sleep(30)\n", "--config=a")
+  assert job.stdout.readline() == "ready\n"
+  job.terminate()
+  job.communicate(timeout=30)
+  assert job.returncode == 143
+  assert (tmp_path / "scontrol.txt").read_text() == "requeue 7\n"
+
+
+@pytest.mark.parametrize(("code", "restarts", "again"), [(74, 0, True), (76, 19, True), (76, 20, False), (137, 0, True),
+                                                         (143, 19, True), (143, 20, False), (1, 0, False)])
 def test_a_lost_bucket_or_process_queues_the_job_again_but_not_for_ever(played, tmp_path, monkeypatch, code, restarts, again):
   monkeypatch.setenv("SLURM_RESTART_COUNT", str(restarts))
   job = played(f"import sys\nsys.exit({code})\n", "--config=a")
