@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from dlsuite.errors import ConfigError
+from dlsuite.errors import ConfigError, WorkerLostError
 
 _RETRY_SECONDS = 0.3
 _ANSWER_SECONDS = 2.0  # for a peer that listens to answer
@@ -68,7 +68,8 @@ class Cluster:
     TensorFlow itself would wait for a missing worker for an hour and then not say which it was.
 
     Raises:
-      ConfigError: if one is not there in time, or this worker's own port is taken.
+      WorkerLostError: if one is not there in time, or this worker's own port is taken: both may pass.
+      ConfigError: if this worker cannot listen for another reason.
     """
     peers = set(range(len(self.addresses))) - {self.index}
     if not peers:
@@ -85,15 +86,15 @@ class Cluster:
             del faults[peer]
         if faults and time.monotonic() > deadline:
           peer, fault = min(faults.items())
-          raise ConfigError(f"TF_CONFIG: {self.named(peer)} did not answer {self.named(self.index)} within {seconds:.0f} s: "
-                            f"{fault}; start every worker with the same list of addresses (strategy.connect_seconds sets how "
-                            "long they wait)")
+          raise WorkerLostError(f"TF_CONFIG: {self.named(peer)} did not answer {self.named(self.index)} within {seconds:.0f} "
+                                f"s: {fault}; start every worker with the same list of addresses (strategy.connect_seconds "
+                                "sets how long they wait)")
         if faults:
           time.sleep(_RETRY_SECONDS)
       while missing := peers - seen_by:
         if time.monotonic() > deadline:
-          raise ConfigError(f"TF_CONFIG: {self.named(min(missing))} did not reach {self.named(self.index)} within "
-                            f"{seconds:.0f} s, though it answers: is the port open to it?")
+          raise WorkerLostError(f"TF_CONFIG: {self.named(min(missing))} did not reach {self.named(self.index)} within "
+                                f"{seconds:.0f} s, though it answers: is the port open to it?")
         time.sleep(_RETRY_SECONDS / 10)
 
   @property
@@ -121,8 +122,8 @@ class Cluster:
       server = socket.create_server(("", port))
     except OSError as e:
       if e.errno == errno.EADDRINUSE:
-        raise ConfigError(f"TF_CONFIG: port {port} of {self.named(self.index)} is taken on this machine, by another program or "
-                          "by a run that has not ended") from None
+        raise WorkerLostError(f"TF_CONFIG: port {port} of {self.named(self.index)} is taken on this machine, by another "
+                              "program or by a run that has not ended") from None
       raise ConfigError(f"TF_CONFIG: {self.named(self.index)} cannot listen: {e.strerror}") from None
     server.settimeout(_RETRY_SECONDS)
     done = threading.Event()

@@ -46,7 +46,7 @@ class Stopped(DlsuiteError):  # noqa: N818 - a run that was asked to stop made n
 
 
 class WorkerLostError(DlsuiteError):
-  """Another worker died or hangs; the run goes on from its newest checkpoint once all are started again."""
+  """Another worker died, hangs or did not come; the run goes on from its newest checkpoint once all are started again."""
 
   exit_code = 76  # not 75: nobody asked for it, and whoever started the workers must start all of them again
 

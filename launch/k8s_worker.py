@@ -15,6 +15,7 @@ from launch.cluster import tf_config
 from launch.errors import LaunchError
 
 PORT = 2222
+CONNECT_SECONDS = 600  # pods start when a node is found for them and the image is there, which may be minutes apart
 _NEEDED = ("JOBSET_NAME", "REPLICATED_JOB", "SUBDOMAIN", "WORKERS", "JOB_COMPLETION_INDEX")
 
 
@@ -44,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return e.exit_code
   from dlsuite.main import main as train
 
-  return train([*(sys.argv[1:] if argv is None else argv), "--config.strategy.kind=workers"])
+  given = sys.argv[1:] if argv is None else argv
+  return train([f"--config.strategy.connect_seconds={CONNECT_SECONDS}", *given, "--config.strategy.kind=workers"])
 
 
 if __name__ == "__main__":

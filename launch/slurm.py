@@ -17,6 +17,7 @@ from launch.errors import LaunchError
 
 _NEEDED = ("SLURM_PROCID", "SLURM_LOCALID", "SLURMD_NODENAME", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_NODELIST",
            "SLURM_STEP_TASKS_PER_NODE")
+CONNECT_SECONDS = 600  # after a requeue the hosts' prologues, and loading from a shared disk, may take minutes
 _FIRST_PORT, _PORTS = 20000, 10000  # below those that Linux gives out by itself
 
 
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   try:
     if os.environ.get("SLURM_STEP_NUM_TASKS") != "1":
       os.environ["TF_CONFIG"] = to_tf_config(os.environ)
-      arguments.append("--config.strategy.kind=workers")
+      arguments = [f"--config.strategy.connect_seconds={CONNECT_SECONDS}", *arguments, "--config.strategy.kind=workers"]
   except DlsuiteError as e:
     print(f"launch: {e}", file=sys.stderr)
     return e.exit_code

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from dlsuite.cluster import Cluster
-from dlsuite.errors import ConfigError
+from dlsuite.errors import ConfigError, WorkerLostError
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def meet(addresses, delays, seconds=20.0):
     began = time.monotonic()
     try:
       Cluster(addresses, index).meet(seconds)
-    except ConfigError as e:
+    except WorkerLostError as e:
       return str(e)
     return began, time.monotonic()
 
@@ -61,7 +61,7 @@ def test_the_worker_that_does_not_come_is_named_by_all_others_within_the_time(ad
 
 
 def test_a_host_without_an_address_is_named():
-  with pytest.raises(ConfigError, match=r"worker 1 \(no-such-host\.invalid:2222\) did not answer .*: .*[Nn]ame"):
+  with pytest.raises(WorkerLostError, match=r"worker 1 \(no-such-host\.invalid:2222\) did not answer .*: .*[Nn]ame"):
     with socket.create_server(("127.0.0.1", 0)) as s:
       own = s.getsockname()[1]
     Cluster((f"127.0.0.1:{own}", "no-such-host.invalid:2222"), 0).meet(0.5)
@@ -69,14 +69,14 @@ def test_a_host_without_an_address_is_named():
 
 def test_a_worker_of_another_cluster_is_not_taken_for_the_peer(addresses):
   mine, other = addresses[:2], (addresses[2], addresses[1])
-  with Cluster(other, 1)._listening() as seen, pytest.raises(ConfigError, match="something else answers there"):
+  with Cluster(other, 1)._listening() as seen, pytest.raises(WorkerLostError, match="something else answers there"):
     Cluster(mine, 0).meet(0.5)
   assert seen == set()
 
 
 def test_a_port_that_is_taken_is_said_at_once(addresses):
   with (socket.create_server(("", int(addresses[0].rpartition(":")[2]))),
-        pytest.raises(ConfigError, match=r"port \d+ of worker 0 .* is taken on this machine")):
+        pytest.raises(WorkerLostError, match=r"port \d+ of worker 0 .* is taken on this machine")):
     Cluster(addresses[:2], 0).meet(30.0)
 
 

@@ -5,6 +5,7 @@ import pathlib
 
 import pytest
 
+from dlsuite import flags
 from launch import k8s_worker, topology
 from launch.errors import LaunchError
 from tests.conftest import ROOT
@@ -106,3 +107,14 @@ def test_a_pod_with_a_wrong_environment_says_what_is_wrong(changes, expected):
 
 def test_there_are_manifests():
   assert [pathlib.Path(name).stem for name in MANIFESTS] == ["tpu", "workers"]
+
+
+def test_pods_wait_ten_minutes_for_each_other_unless_told_otherwise(monkeypatch):
+  given = []
+  monkeypatch.setattr("dlsuite.main.main", lambda argv: given.append(flags.parse(argv).stages[""].strategy))
+  for name, value in POD.items():
+    monkeypatch.setenv(name, value)
+  monkeypatch.setenv("TF_CONFIG", "")
+  for more in ([], ["--config.strategy.connect_seconds=30"]):
+    k8s_worker.main(["--config=experiments/vision/lenet5.py:smoke", "--mode=describe", *more])
+  assert [(strategy.kind, strategy.connect_seconds) for strategy in given] == [("workers", 600), ("workers", 30)]

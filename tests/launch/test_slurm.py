@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from dlsuite import flags
 from launch import slurm
 from launch.errors import LaunchError
 from tests.conftest import ROOT
@@ -137,6 +138,17 @@ def test_the_batch_file_without_flags_says_how_it_is_used(played):
   _, said = job.communicate(timeout=30)
   assert job.returncode == 2
   assert said.startswith("usage: sbatch")
+
+
+def test_processes_wait_ten_minutes_for_each_other_unless_told_otherwise(monkeypatch):
+  given = []
+  monkeypatch.setattr("dlsuite.main.main", lambda argv: given.append(flags.parse(argv).stages[""].strategy))
+  for name, value in step("n[1-2]", "1(x2)", "n1", 0, 0, 2).items():
+    monkeypatch.setenv(name, value)
+  monkeypatch.setenv("TF_CONFIG", "")
+  for more in ([], ["--config.strategy.connect_seconds=30"]):
+    slurm.main(["--config=experiments/vision/lenet5.py:smoke", "--mode=describe", *more])
+  assert [(strategy.kind, strategy.connect_seconds) for strategy in given] == [("workers", 600), ("workers", 30)]
 
 
 @pytest.mark.workers
