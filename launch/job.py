@@ -9,7 +9,7 @@ from dlsuite.errors import DivergedError, Stopped
 from launch.bucket import Bucket
 from launch.errors import FailedError, LaunchError, UnavailableError
 from launch.gcloud import GONE, QueuedResource, is_quota, reason
-from launch.on_vm import ENDED
+from launch.on_vm import BUSY, ENDED
 from launch.shell import Shell
 from launch.signals import waiting
 from launch.topology import environment
@@ -231,6 +231,9 @@ class Job:
         f"--data_dir={order.data_dir}", f"--prepare={order.prepare}",
         f"--after={known}", "--numbered", trainer=order.trainer)
       self._resource.ssh(command, log.take, lambda: not self._is_lost(), self._patience.poll, dry=[f"{ENDED}0"])
+      if log.busy:
+        self._ours = False
+        raise LaunchError(log.busy)
       if log.code in (0, 2, 3):
         self._pending = False
         return _judge(log)
@@ -275,13 +278,16 @@ class _Log:
   """What the trainer has said, each line once, however often its log is read again from the start."""
 
   def __init__(self, known: int) -> None:
-    self.known, self.last, self.noise = known, "", ""
+    self.known, self.last, self.noise, self.busy = known, "", "", ""
     self.code: int | None = None
 
   def take(self, line: str) -> None:
     """Takes a line that came over the connection."""
     if line.startswith(ENDED):
       self.code = int(line.removeprefix(ENDED))
+      return
+    if line.startswith(BUSY):
+      self.busy = line.removeprefix("launch: ")
       return
     number, tab, text = line.partition("\t")
     if not tab or not number.isdigit():

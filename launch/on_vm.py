@@ -30,6 +30,7 @@ from launch.errors import LaunchError
 from launch.shell import Shell
 
 ENDED = "launch: the trainer ended with code "
+BUSY = "launch: this TPU trains "
 LOST = 70  # EX_SOFTWARE of sysexits.h: whoever looked after the training is gone
 _GRACE = 10.0  # seconds until a supervisor that was started must be seen
 
@@ -41,6 +42,20 @@ class Job:
     self.folder = pathlib.Path.home() / "dlsuite-job" / name
     self.reported = self.folder / "reported"  # that somebody has been told the exit code
     self.log, self._code, self._pid = self.folder / "log.txt", self.folder / "exit_code", self.folder / "pid"
+    self._run = self.folder / "run"
+
+  @property
+  def run(self) -> str:
+    """The address of the run that the job was last started for; empty if never."""
+    return self._run.read_text() if self._run.exists() else ""
+
+  def renew(self, run: str) -> None:
+    """Makes the folder ready for a start; the log of another run is not gone on with."""
+    self.folder.mkdir(parents=True, exist_ok=True)
+    self.leave(None)
+    if self.run != run:
+      self.log.unlink(missing_ok=True)
+      self._run.write_text(run)
 
   def hold(self) -> IO[str]:
     """Marks this process as the one that looks after the job, until it ends.
@@ -101,11 +116,14 @@ class Job:
 
 
 def run(options: argparse.Namespace) -> int:
-  """Starts the job unless it goes on, shows its log, and returns its exit code."""
+  """Starts the job unless it goes on, shows its log, and returns its exit code; 2 if another run goes on here."""
   job = Job(options.name)
-  if not job.is_alive() and (job.code is None or job.reported.exists()):
-    job.folder.mkdir(parents=True, exist_ok=True)
-    job.leave(None)
+  alive = job.is_alive()
+  if alive and job.run != options.run:
+    print(f"{BUSY}{job.run}, not {options.run}: give another --name", flush=True)
+    return 2
+  if not alive and (job.code is None or job.reported.exists() or job.run != options.run):
+    job.renew(options.run)
     with open(job.log, "a", encoding="utf-8") as log:
       subprocess.Popen([sys.executable, "-m", "launch.on_vm", "supervise", *options.given], stdin=subprocess.DEVNULL,
                        stdout=log, stderr=log, start_new_session=True)

@@ -56,12 +56,16 @@ command -v gcloud > /dev/null || die 2 'gcloud is not on PATH: install the Googl
 account="$(gcloud auth list --filter=status:ACTIVE '--format=value(account)')"
 [ -n "$account" ] || die 2 'gcloud has no active account: run: gcloud auth login'
 commit="$(git rev-parse HEAD)" || die 2 'no git work tree here: run it in the folder of the project'
-tpu="dlsuite-$(printf '%s' "$workdir" | tr -cs 'a-z0-9' - | tail -c 40)"
-tpu="${tpu%-}"
+bucket="${bucket%/}" workdir="${workdir%/}"
+# The same name as launch/plan.py's: of two workdirs with one last folder, each has a TPU of its own.
+word="${workdir##*/}"
+word="$(printf '%s' "${word,,}" | tr -cs 'a-z0-9' -)"
+word="${word#-}" word="${word%-}"
+tpu="dlsuite-${word:0:40}-$(printf '%s' "$bucket/$workdir" | sha256sum | cut -c 1-6)"
 lock="$bucket/$workdir.lock"
 home="dlsuite-${commit:0:12}"
 log="$(mktemp)"
-locked='' mine=''
+locked='' mine='' theirs=''
 
 tpus() { gcloud compute tpus "$@" "--zone=$zone"; }
 state() { tpus queued-resources describe "$tpu" '--format=value(state.state)' 2> /dev/null; }
@@ -92,7 +96,7 @@ clear_up() {
       remote 0 "cd $home && .venv/bin/python -m launch.on_vm stop --name=$tpu"
       code=75
     fi
-    if [ -n "$now" ]; then delete; fi
+    if [ -n "$now" ] && [ -z "$theirs" ]; then delete; fi
     gcloud storage rm "$lock" ${mine:+"--if-generation-match=$mine"} --quiet 2> /dev/null
   fi
   rm -f "$log" "$log.bundle"
@@ -183,6 +187,8 @@ while true; do
       wait "$!"  # for tee, which has then written all
       known=$((known + $(grep -vc '^launch: the trainer ended' "$log")))
       ended="$(sed -n 's/^launch: the trainer ended with code //p' "$log" | tail -n 1)"
+      theirs="$(grep -m 1 '^launch: this TPU trains ' "$log")"
+      if [ -n "$theirs" ]; then die 2 "${theirs#launch: }"; fi
       case "$ended" in
         0 | 2 | 3) exit "$ended" ;;
         *) ;;

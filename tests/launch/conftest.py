@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import pathlib
@@ -54,6 +55,18 @@ class Cloud:
   @property
   def run(self):
     return self.bucket / "runs/lenet5"
+
+
+@contextlib.contextmanager
+def busy(cloud, name):
+  """A TPU's first machine works for another run meanwhile."""
+  folder = cloud.folder / "vm" / name / "0/dlsuite-job" / name
+  folder.mkdir(parents=True)
+  (folder / "run").write_text("gs://mine/other")
+  (folder / "log.txt").touch()
+  with open(folder / "pid", "w") as held:
+    fcntl.flock(held, fcntl.LOCK_EX)
+    yield
 
 
 @pytest.fixture

@@ -216,7 +216,7 @@ def ssh(name, flags):
   home = CLOUD / "vm" / name / ("0" if worker == "all" else worker)
   home.mkdir(parents=True, exist_ok=True)
   if "install.sh" in command:
-    if not list(home.glob("dlsuite-*")) and not scenario("install"):
+    if not list(home.glob("dlsuite-*/.git")) and not scenario("install"):
       install(home, command)
     sys.exit(scenario("install", 0))
   process = subprocess.Popen(["bash", "-c", command], cwd=home, env=os.environ | {"HOME": str(home)}, start_new_session=True)

@@ -11,7 +11,7 @@ import pytest
 
 from launch import tpu_vm
 from tests.conftest import ROOT
-from tests.launch.conftest import JOB
+from tests.launch.conftest import JOB, busy
 
 
 def refusal(capsys, *arguments, code=2):
@@ -159,6 +159,15 @@ def test_a_request_that_the_service_refuses_is_shown_and_nothing_stays(cloud, ca
   assert "accelerator type v5litepod-8 is not available in zone us-west4-a" in refusal(capsys, *JOB)
   assert cloud.resources == {}
   assert not (cloud.bucket / "runs/lenet5.lock").exists()
+
+
+def test_a_tpu_that_trains_another_run_is_left_alone(cloud, capsys):
+  (cloud.folder / "state.json").write_text(json.dumps({"counts": {}, "resources": {
+    "taken": {"state": "ACTIVE", "looks": 9, "type": "v5litepod-8"}}}))
+  with busy(cloud, "taken"):
+    line = refusal(capsys, *JOB, "--name=taken")
+  assert line == "launch: this TPU trains gs://mine/other, not gs://mine/runs/lenet5: give another --name"
+  assert list(cloud.resources) == ["taken"]
 
 
 def test_a_tpu_of_that_name_but_another_kind_is_left_alone(cloud, capsys):

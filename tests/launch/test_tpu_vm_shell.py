@@ -10,7 +10,10 @@ import time
 
 import pytest
 
+from launch import plan
 from tests.conftest import ROOT
+from tests.launch.conftest import JOB as PYTHON_JOB
+from tests.launch.conftest import busy
 
 JOB = ("--type=v5litepod-8", "--topology=v5e-8", "--runtime_version=v2-alpha-tpuv5-lite", "--zone=us-west4-a",
        "--bucket=gs://mine",
@@ -29,6 +32,26 @@ def run(*arguments):
   process = start(*arguments)
   said, _ = process.communicate(timeout=60)
   return process.returncode, said
+
+
+@pytest.mark.parametrize("workdir", ["runs/lenet5", "b/Lenet_5.v2", "a/" + 60 * "x"])
+def test_the_tpu_has_the_name_that_the_other_launcher_gives_it(cloud, workdir):
+  cloud.play(trainer=(1, 0))
+  assert run(*JOB, f"--workdir={workdir}", *TRAINER)[0] == 0
+  name = plan.parse([*PYTHON_JOB, f"--workdir={workdir}"]).name
+  assert cloud.count(f"queued-resources create {name} --node-id={name} ") == 1
+
+
+def test_a_tpu_that_trains_another_run_is_left_alone(cloud):
+  name = plan.parse(PYTHON_JOB).name
+  (cloud.folder / "state.json").write_text(json.dumps({"counts": {}, "resources": {
+    name: {"state": "ACTIVE", "looks": 9, "type": "v5litepod-8"}}}))
+  with busy(cloud, name):
+    code, said = run(*JOB, *TRAINER)
+  assert code == 2
+  assert said.splitlines()[-1] == "launch: this TPU trains gs://mine/other, not gs://mine/runs/lenet5: give another --name"
+  assert list(cloud.resources) == [name]
+  assert not (cloud.bucket / "runs/lenet5.lock").exists()
 
 
 def is_released(cloud):
