@@ -239,7 +239,7 @@ class Job:
         return _judge(log)
       if self._is_lost():
         raise Lost
-      broken += log.code is not None
+      broken += log.code not in (None, Stopped.exit_code)  # the machine had it stop, as for maintenance: nothing is broken
       silent = silent + 1 if log.code is None and log.known == known else 0
       known = log.known
       if broken > self._patience.restarts or silent >= self._patience.retries:

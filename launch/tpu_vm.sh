@@ -90,11 +90,12 @@ is_dead() {  # whether the lock's holder was a process of this machine and user 
 clear_up() {
   code=$?
   trap '' INT TERM HUP
+  local signalled=''
+  if [ "$code" -ge 128 ]; then signalled=yes code=75; fi
   if [ -n "$locked" ]; then
     now="$(state)"
-    if [ "$code" -ge 128 ] && [ "$now" = ACTIVE ]; then
+    if [ -n "$signalled" ] && [ "$now" = ACTIVE ]; then
       remote 0 "cd $home && .venv/bin/python -m launch.on_vm stop --name=$tpu"
-      code=75
     fi
     if [ -n "$now" ] && [ -z "$theirs" ]; then delete; fi
     gcloud storage rm "$lock" ${mine:+"--if-generation-match=$mine"} --quiet 2> /dev/null
@@ -134,8 +135,10 @@ tries=0
 back_off() {  # why
   tries=$((tries + 1))
   if [ "$tries" -ge "$retries" ]; then die 75 "no $topology after $tries tries: $1; the same command tries again"; fi
-  say "try $tries of $retries failed, the next in $retry s: $1"
-  sleep "$retry"
+  local seconds  # twice as long each time, but no longer than half an hour
+  seconds="$(awk -v first="$retry" -v tries="$tries" 'BEGIN { s = first * 2 ^ (tries - 1); print s < 1800 ? s : 1800 }')"
+  say "try $tries of $retries failed, the next in $seconds s: $1"
+  sleep "$seconds"
 }
 
 get() {  # waits until the TPU is there
@@ -143,7 +146,9 @@ get() {  # waits until the TPU is there
   while true; do
     now="$(state)"
     case "$now" in
-      ACTIVE) return ;;
+      ACTIVE)
+        tries=0
+        return ;;
       '')
         say "asks for $type"
         if ! why="$(tpus queued-resources create "$tpu" "--node-id=$tpu" "--accelerator-type=$type" \
@@ -194,7 +199,8 @@ while true; do
         *) ;;
       esac
       if lost; then break; fi
-      if [ -n "$ended" ]; then broken=$((broken + 1)); fi
+      # 75: the machine had it stop, as for maintenance, its state saved; nothing is broken.
+      if [ -n "$ended" ] && [ "$ended" != 75 ]; then broken=$((broken + 1)); fi
       if [ "$broken" -gt "$restarts" ]; then die 1 "the trainer broke $broken times, last with code $ended"; fi
       say "the TPU is still there; looks on again"
       sleep "$poll"

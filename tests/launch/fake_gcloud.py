@@ -4,11 +4,11 @@ $FAKE_CLOUD holds `scenario.json`, what shall happen; `state.json`, the queued r
 and `vm/<node>/<worker>`, the machines' home folders. A command sent by ssh runs there for real, but for the installation: its
 place take links to the work tree and a `python` that is this one, with the scenario's trainer for `dlsuite.main`.
 
-Scenario: account, denied and away (verbs of the bucket), no_bucket, waits (describes until ACTIVE), quota (refusals of
-create), refuse (create's error), failed (requests that end as FAILED), preempt (a list of numbers of saved steps after which
-the TPU is taken away), breaks (the same for connections that break while the TPU stays), trainer (a command in place of
-dlsuite.main), install (its exit code), outage (the first look that fails, and the first that does not), keep (the machines'
-folders outlive them).
+Scenario: account, denied and away (verbs of the bucket), no_bucket, waits (describes until ACTIVE), quota (refusals of create),
+quota_again (the same after a TPU was taken away), refuse (create's error), failed (requests that end as FAILED), preempt (a
+list of numbers of saved steps after which the TPU is taken away), breaks (the same for connections that break while the TPU
+stays), trainer (a command in place of dlsuite.main), install (its exit code), outage (the first look that fails, and the first
+that does not), keep (the machines' folders outlive them).
 """
 
 import contextlib
@@ -121,7 +121,8 @@ def create(name, flags):
       fail(f"(gcloud.compute.tpus.queued-resources.create) ALREADY_EXISTS: {name} already exists")
     if scenario("refuse"):
       fail(f"(gcloud.compute.tpus.queued-resources.create) {scenario('refuse')}")
-    if count(found, "create") <= scenario("quota", 0):
+    again = found["counts"].get("preempt", 0) and count(found, "again") <= scenario("quota_again", 0)
+    if again or count(found, "create") <= scenario("quota", 0):
       fail("(gcloud.compute.tpus.queued-resources.create) RESOURCE_EXHAUSTED: Quota limit 'TPUV5sPreemptibleLitepodPerProject"
            "PerZoneForTPUAPI' has been exceeded. Limit: 4 in zone us-west4-a.")
     found["resources"][name] = {"state": "WAITING_FOR_RESOURCES", "looks": 0, "type": flags["accelerator-type"][0],

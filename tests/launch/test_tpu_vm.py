@@ -102,6 +102,12 @@ def test_a_trainer_that_breaks_is_started_again_a_few_times(cloud, capsys):
   assert cloud.resources == {}
 
 
+def test_a_trainer_that_its_machine_has_stopped_is_not_broken(cloud):
+  cloud.play(trainer=(2, 75, 3))
+  assert tpu_vm.main([*JOB, "--restarts=1"]) == 0
+  assert cloud.count("launch.on_vm run") == 4
+
+
 def test_an_installation_that_fails_gives_the_tpu_back(cloud, capsys):
   cloud.play(install=7)
   assert tpu_vm.main([*JOB, "--restarts=1"]) == 1

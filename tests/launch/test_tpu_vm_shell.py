@@ -84,6 +84,35 @@ def test_bad_input_and_divergence_are_not_tried_again(cloud, code):
   assert is_released(cloud)
 
 
+def test_a_trainer_that_its_machine_has_stopped_is_not_broken(cloud):
+  cloud.play(trainer=(2, 75, 3))
+  code, said = run(*JOB, "--restarts=1", *TRAINER)
+  assert code == 0, said
+  assert cloud.count("launch.on_vm run") == 4
+
+
+def test_the_waits_without_quota_double_and_are_counted_anew_once_there_was_a_tpu(cloud):
+  cloud.play(trainer=(10, 0), quota=3, preempt=[3], quota_again=1)
+  code, said = run(*JOB, "--retry_seconds=0.02", "--retries=5", *TRAINER)
+  assert code == 0, said
+  waits = [line.partition(": ")[2].partition(":")[0] for line in said.splitlines() if " failed, the next in " in line]
+  assert waits == [*(f"try {i + 1} of 5 failed, the next in {s} s" for i, s in enumerate((0.02, 0.04, 0.08))),
+                   "try 1 of 5 failed, the next in 0.02 s"]
+
+
+def test_a_signal_while_the_job_waits_for_its_tpu_is_a_stop(cloud):
+  cloud.play(waits=999)
+  process = start(*JOB, *TRAINER)
+  deadline = time.monotonic() + 30
+  while not cloud.resources:
+    assert time.monotonic() < deadline
+    time.sleep(0.02)
+  process.send_signal(signal.SIGTERM)
+  said, _ = process.communicate(timeout=60)
+  assert process.returncode == 75, said
+  assert is_released(cloud)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_the_state_and_gives_the_tpu_back(cloud, number):
   cloud.play(trainer=(600, 0))
