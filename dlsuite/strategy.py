@@ -193,7 +193,7 @@ def _gpu(devices: int) -> Strategy:
   count = devices or len(found)
   if not found:
     raise ConfigError("strategy.kind='gpu' but TensorFlow finds no GPU; use strategy.kind='cpu' or install the extra: "
-                      "pip install 'dlsuite[gpu]'")
+                      "pip install -e .[gpu]")
   if count > len(found):
     raise ConfigError(f"strategy.devices={count} but TensorFlow finds {len(found)} GPU(s)")
   _share_memory(found[:count])

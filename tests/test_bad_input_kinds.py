@@ -129,7 +129,7 @@ def test_what_does_not_fit_the_data_or_the_networks_is_answered_by_one_line_and_
 def test_without_gymnasium_the_extra_is_named(tmp_path, capfd, monkeypatch):
   monkeypatch.setitem(sys.modules, "gymnasium", None)
   line = refused(tmp_path, capfd, EXPERIMENTS["dqn"], "")
-  assert "environment.name='CartPole-v1' needs the extra `rl`: pip install 'dlsuite[rl]'" in line
+  assert "environment.name='CartPole-v1' needs the extra `rl`: pip install -e .[rl]" in line
 
 
 def test_a_film_of_an_environment_that_cannot_be_drawn_is_refused_before_the_training(tmp_path, capfd, monkeypatch):

@@ -31,7 +31,7 @@ def gradients_histogram(images: np.ndarray) -> np.ndarray:
   try:
     from skimage.feature import hog
   except ImportError as e:
-    raise ConfigError("analysis before_deep_learning needs the extra `vision`: pip install 'dlsuite[vision]'") from e
+    raise ConfigError("analysis before_deep_learning needs the extra `vision`: pip install -e .[vision]") from e
 
   cell = max(2, min(images.shape[1:3]) // 8)
   return np.stack([hog(image, 9, (cell, cell), (2, 2), channel_axis=-1) for image in images])

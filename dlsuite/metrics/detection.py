@@ -18,7 +18,7 @@ def require() -> None:
   try:
     import pycocotools.cocoeval  # noqa: F401
   except ImportError as e:
-    raise ConfigError("task='detection' needs the extra `detection`: pip install 'dlsuite[detection]'") from e
+    raise ConfigError("task='detection' needs the extra `detection`: pip install -e .[detection]") from e
 
 
 def average_precision(found: Found, num_classes: int) -> dict[str, float]:

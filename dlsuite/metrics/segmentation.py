@@ -17,7 +17,7 @@ def skimage() -> types.ModuleType:
   try:
     import skimage as found
   except ImportError as e:
-    raise ConfigError("needs the extra `vision`: pip install 'dlsuite[vision]'") from e
+    raise ConfigError("needs the extra `vision`: pip install -e .[vision]") from e
   return found
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from dlsuite.errors import ConfigError, first_line, nearest
 
 KEY = "environment.name"
-_NEEDS_EXTRA = "needs the extra `rl`: pip install 'dlsuite[rl]'"
+_NEEDS_EXTRA = "needs the extra `rl`: pip install -e .[rl]"
 
 
 def check(name: str) -> None:
