@@ -18,7 +18,8 @@ def pins():
 def asked():
   setup = configparser.ConfigParser()
   setup.read(ROOT / "setup.cfg")
-  lines = setup["options"]["install_requires"] + setup["options.extras_require"]["tpu"]
+  extras = setup["options.extras_require"]
+  lines = setup["options"]["install_requires"] + "".join(extras[name] for name in ("tpu", "detection", "vision", "driving"))
   return [Requirement(re.sub(r"\s+#.*", "", line)) for line in lines.splitlines() if line.strip()]
 
 
@@ -27,6 +28,11 @@ def test_every_package_that_the_project_asks_for_is_there_in_a_version_that_it_t
     name = canonicalize_name(requirement.name)
     version = pins()["tensorflow-tpu" if name == "tensorflow" else name]
     assert version in requirement.specifier, requirement
+
+
+def test_what_these_ask_for_themselves_is_there_too():
+  """By the metadata of scikit-image 0.26.0, and of Gymnasium 1.4.0's extra box2d."""
+  assert {"scipy", "networkx", "pillow", "imageio", "tifffile", "packaging", "lazy-loader", "box2d", "pygame-ce"} <= set(pins())
 
 
 def test_plain_tensorflow_is_not_there_to_overwrite_that_for_tpus():
