@@ -11,6 +11,7 @@ _NAME = re.compile(r"gs://[a-z0-9][a-z0-9._\-]{1,61}[a-z0-9](/.*)?")
 _ABSENT = re.compile(r"\b404\b|not found|matched no objects|does not exist", re.IGNORECASE)
 _DENIED = re.compile(r"\b40[13]\b|denied|does not have", re.IGNORECASE)
 _PASSING = re.compile(r"\b(?:408|429|5\d\d)\b|timed out|unreachable|connection|network|resolve", re.IGNORECASE)
+_LOOKS, _LOOK_SECONDS = 3, 1.0  # at an object that was just made
 _HELD = re.compile(r"\b412\b|pre-?condition", re.IGNORECASE)
 
 
@@ -76,13 +77,20 @@ class Bucket:
 
     Raises:
       LaunchError: if the bucket is missing or cannot be written.
+      OutOfReachError: if it then does not say which generation that is; the object is removed again.
     """
     answer = self._shell.run(["gcloud", "storage", "cp", "-", self.at(path), "--if-generation-match=0", "--quiet"], text)
     if answer.code and _HELD.search(answer.error):
       return None
     if answer.code:
       raise self._error("written", answer)
-    return self.generation(path)
+    for attempt in range(_LOOKS):
+      if attempt:
+        self._shell.sleep(_LOOK_SECONDS)
+      if generation := self.generation(path):
+        return generation
+    self._shell.run(["gcloud", "storage", "rm", self.at(path), "--quiet"])  # made a moment ago, so nobody else's
+    raise OutOfReachError(f"--bucket={self.url} does not show {self.at(path)}, which has just been written")
 
   def generation(self, path: str) -> str:
     """Returns which version of an object is there; empty if none."""

@@ -4,11 +4,11 @@ $FAKE_CLOUD holds `scenario.json`, what shall happen; `state.json`, the queued r
 and `vm/<node>/<worker>`, the machines' home folders. A command sent by ssh runs there for real, but for the installation: its
 place take links to the work tree and a `python` that is this one, with the scenario's trainer for `dlsuite.main`.
 
-Scenario: account, denied and away (verbs of the bucket), no_bucket, waits (describes until ACTIVE), quota (refusals of create),
-quota_again (the same after a TPU was taken away), refuse (create's error), failed (requests that end as FAILED), preempt (a
-list of numbers of saved steps after which the TPU is taken away), breaks (the same for connections that break while the TPU
-stays), trainer (a command in place of dlsuite.main), install (its exit code), outage (the first look that fails, and the first
-that does not), keep (the machines' folders outlive them).
+Scenario: account, denied and away (verbs of the bucket), blind (looks at an object that fail), no_bucket, waits (describes
+until ACTIVE), quota (refusals of create), quota_again (the same after a TPU was taken away), refuse (create's error), failed
+(requests that end as FAILED), preempt (a list of numbers of saved steps after which the TPU is taken away), breaks (the same
+for connections that break while the TPU stays), trainer (a command in place of dlsuite.main), install (its exit code), outage
+(the first look that fails, and the first that does not), keep (the machines' folders outlive them).
 """
 
 import contextlib
@@ -93,6 +93,10 @@ def generation(path):
 def storage(verb, names, flags):
   url = next(name for name in names if name.startswith("gs://"))
   check(verb, url)
+  if verb == "describe":
+    with state() as found:
+      if count(found, "looks") <= scenario("blind", 0):
+        fail("(gcloud.storage.objects.describe) HTTPError 503: Service Unavailable")
   path = local(url)
   if verb in ("cp", "rm") and flags.get("if-generation-match", [generation(path)])[0] != generation(path):
     fail(f"(gcloud.storage.{verb}) HTTPError 412: At least one of the pre-conditions you specified did not hold.")

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from launch import tpu_vm
+from launch import bucket, tpu_vm
 from tests.conftest import ROOT
 from tests.launch.conftest import JOB, busy
 
@@ -87,6 +87,15 @@ def test_a_bucket_out_of_reach_is_worth_another_try_which_its_code_says(cloud, c
   cloud.play(away=["cp"])
   assert tpu_vm.main(JOB) == 74
   assert "--bucket=gs://mine cannot be written: HTTPError 503" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("blind", "code"), [(2, 0), (3, 74)])
+def test_a_lock_whose_generation_is_not_shown_for_a_while_does_not_stay(cloud, monkeypatch, blind, code):
+  monkeypatch.setattr(bucket, "_LOOK_SECONDS", 0.01)
+  cloud.play(trainer=(1, 0), blind=blind)
+  assert tpu_vm.main(JOB) == code
+  assert not (cloud.bucket / "runs/lenet5.lock").exists()
+  assert cloud.count("create dlsuite") == (code == 0)
 
 
 def test_data_that_are_not_there_and_shall_not_be_prepared_are_named(cloud, capsys):
