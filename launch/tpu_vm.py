@@ -55,7 +55,11 @@ def _check_bucket(plan: Plan, bucket: Bucket, folder_of_data: Bucket) -> bool:
   """
   for folder, config in plan.folders.items():
     text = bucket.read(f"{folder}/config.json")
-    differing = identity.differing_keys(config_lib.to_json(config), json.loads(text)) if text else []
+    try:
+      differing = identity.differing_keys(config_lib.to_json(config), json.loads(text)) if text else []
+    except ValueError:
+      raise LaunchError(f"--workdir: {bucket.at(folder)}/config.json is damaged: it holds no config; give another --workdir, "
+                        "or remove what is there") from None
     if differing:
       raise LaunchError(f"--workdir: {bucket.at(folder)} holds a run of another config: {', '.join(differing[:6])}; give "
                         "another --workdir")

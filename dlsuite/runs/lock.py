@@ -129,17 +129,30 @@ def _is_gone(found: dict[str, Any]) -> bool:
   """Returns whether the owner was a process of this machine that has ended."""
   if not found.get("machine") or found["machine"] != _machine():
     return False
-  return _process_start(int(found["pid"])) != found["process_start"]
+  pid = str(found.get("pid"))
+  return pid.isdigit() and _process_start(int(pid)) != found.get("process_start")
 
 
 def _read(path: RemotePath) -> dict[str, Any] | None:
+  """Returns the lock that is there, `refreshed` as a time.
+
+  Raises:
+    WorkdirError: if it says that somebody holds it, but not since when.
+  """
   try:
     found = json.loads(path.read_text())
-    return found if {"token", "owner", "refreshed"} <= found.keys() else None
+    if not {"token", "owner", "refreshed"} <= found.keys():
+      return None
   except FileNotFoundError:
     return None
   except (ValueError, AttributeError):
     return None  # not of our making, or of a version that is gone
+  try:
+    refreshed = datetime.datetime.fromisoformat(found["refreshed"])
+    return found | {"refreshed": refreshed if refreshed.tzinfo else refreshed.replace(tzinfo=datetime.timezone.utc)}
+  except (ValueError, TypeError):
+    raise WorkdirError(f"{path} is damaged (refreshed={found['refreshed']!r} is no time), so whether {found['owner']} still "
+                       "runs cannot be seen; if not, remove it") from None
 
 
 class _Heartbeat:
@@ -165,7 +178,7 @@ class _Heartbeat:
     """
     found = _read(path.hurried())
     if found is not None:
-      idle = (_now() - datetime.datetime.fromisoformat(found["refreshed"])).total_seconds()
+      idle = (_now() - found["refreshed"]).total_seconds()
       gone = _is_gone(found)
       if idle < _STALE_SECONDS and not gone:
         raise _in_use(path.parent, found["owner"], f", last seen {max(0, idle):.0f} s ago; if it is gone, its lock lapses in "
@@ -185,7 +198,11 @@ class _Heartbeat:
     self._path.write_bytes(json.dumps({**self._mine, "refreshed": _now().isoformat(timespec="seconds")}, indent=2).encode())
 
   def _is_mine(self) -> bool:
-    found = _read(self._path)
+    try:
+      found = _read(self._path)
+    except WorkdirError as e:  # not as this process writes it
+      self.lost = str(e)
+      return False
     if found is not None and found["token"] != self._mine["token"]:
       self.lost = found["owner"]
     return not self.lost

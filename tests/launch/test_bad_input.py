@@ -155,6 +155,13 @@ def test_a_workdir_of_another_config_is_refused_with_the_keys(cloud, capsys):
   assert cloud.count("create dlsuite") == 0
 
 
+def test_a_damaged_config_in_the_workdir_is_one_line(cloud, capsys):
+  cloud.run.mkdir(parents=True)
+  (cloud.run / "config.json").write_text('{"seed": 7, ')
+  assert "gs://mine/runs/lenet5/config.json is damaged: it holds no config" in refusal(capsys, *JOB)
+  assert cloud.count("create dlsuite") == 0
+
+
 def test_an_experiment_that_is_in_no_commit_is_refused(cloud, capsys):
   path = cloud.folder / "new.py"
   path.write_text((ROOT / "experiments/vision/lenet5.py").read_text())
