@@ -13,6 +13,7 @@ Deviations:
 2. 10,000 training images are watched instead of trained on; the published validation images are tested on once.
 3. Images are cropped at random as for GoogLeNet; the paper does not say how.
 4. The averaged weights decay by 0.9999 a step and kernels by an L2 of 4e-5, as in its authors' published code, not the paper.
+   Batch norm's own averages are not averaged once more.
    So do the weight of 0.4 of the auxiliary head and a dropout of 0.2.
 5. The digits and imagenette are trained by Adam; the digits' narrow network skips the stem's strides.
 
