@@ -23,8 +23,8 @@ Deviations:
 6. `fast`: 60 epochs instead of 182, one cycle up to 0.2 and down to 0 with Nesterov's momentum (Smith & Topin 2018) instead
    of three steps, a weight decay of 5e-4, bfloat16.
 7. `augment`: squares of 16 pixels (DeVries & Taylor 2017, for CIFAR-10), Beta(1, 1) for mixup (Zhang et al. 2018) and for
-   cutmix, of half of the pairs (Yun et al. 2019), one operation of magnitude 5 of 10 (RandAugment); settings for wider networks,
-   which these small ones may find too strong. No number stands beside them.
+   cutmix, of half of the pairs (Yun et al. 2019), one operation of magnitude 5 of 10 (RandAugment); settings for wider
+   networks, which these small ones may find too strong. No number stands beside them.
 
 Cost: ResNet-20 of the paper: 64,000 steps of 128 images, about 3 hours at 720 images a second (two cores with AVX-512; with
 bfloat16 950 a second). `fast`: 43 minutes there (README's results).
