@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 from ml_collections import ConfigDict
 
@@ -16,7 +17,7 @@ LossFunction = Callable[[Batch], tuple[tf.Tensor, dict[str, tf.Tensor], dict[str
 
 # float16 holds nothing above 65,504 and loses what is below 6e-8: the loss is multiplied so that its gradients lie between.
 _FIRST_SCALE = 2.0**15
-_LARGEST_SCALE = 2.0**24
+_LEAST_SCALE, _LARGEST_SCALE = 1.0, 2.0**24
 _SCALE_GROWTH_STEPS = 2000  # without an overflow, after which the scale is doubled
 
 
@@ -24,7 +25,8 @@ class Learner:
   """Trains some networks by one loss. A task with two losses (a GAN) has two learners.
 
   Made inside the strategy's scope. `update` runs in replica context. In float16 the loss is scaled: a step whose summed
-  gradient overflows changes nothing but the scale, which is halved.
+  gradient overflows changes nothing but the scale, which is halved. Where it cannot be halved any more the gradient itself is
+  not finite: then the step's metrics are NaN, by which the loop sees it.
 
   Source: Micikevicius et al. 2018, section 3.2 (loss scaling).
 
@@ -66,6 +68,16 @@ class Learner:
     return {"optimizer": [*self.optimizer.variables, *hidden],
             "averages": list(self.averages), "loss_scale": list(self._scaling)}
 
+  @property
+  def loss_scale(self) -> float | None:
+    """What the loss is multiplied by now, in float16."""
+    return float(self._scaling[0].numpy()) if self._scaling else None
+
+  @property
+  def is_scale_least(self) -> bool:
+    """Whether the loss is scaled, but cannot be scaled down any more."""
+    return self.loss_scale == _LEAST_SCALE
+
   def reset_averages(self) -> None:
     """Starts the averages from the weights as they are now."""
     if self.averages:
@@ -89,8 +101,8 @@ class Learner:
       tf.stack([tf.constant(self._config.seed, tf.int64), step]), tf.cast(context.replica_id_in_sync_group, tf.int64))
     if self._index:
       seed = tf.random.experimental.stateless_fold_in(seed, tf.constant(self._index, tf.int64))
-    scale = self._scaling[0] if self._scaling else tf.constant(1.0)
-    grads, statistics, sums, outputs = self._forward_backward(loss_function, batch, seed, tf.convert_to_tensor(scale))
+    scale = tf.convert_to_tensor(self._scaling[0]) if self._scaling else tf.constant(1.0)
+    grads, statistics, sums, outputs = self._forward_backward(loss_function, batch, seed, scale)
     grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
     if self._scaling:
       grads = [tf.math.divide_no_nan(g, scale) for g in map(tf.convert_to_tensor, grads)]
@@ -99,6 +111,9 @@ class Learner:
     if statistics:
       statistics = context.all_reduce(tf.distribute.ReduceOp.MEAN, statistics)
     finite = gradients.all_finite(grads) if self._scaling else tf.constant(True)
+    if self._scaling:
+      lost = ~finite & (scale <= _LEAST_SCALE)
+      sums = {name: tf.where(lost, np.nan, value) for name, value in sums.items()}
     grads = gradients.clip(grads, self._config.optimizer.clip)
     context.merge_call(functools.partial(self._apply, changed=changed), args=(grads, statistics, finite))
     return sums, outputs
@@ -156,7 +171,8 @@ class Learner:
     scale, count = self._scaling
     tf.cond(good, lambda: self._step(strategy, grads, changed, statistics), lambda: None)
     grown = count + 1 >= _SCALE_GROWTH_STEPS
-    scale.assign(tf.where(good, tf.where(grown, tf.minimum(scale * 2, _LARGEST_SCALE), scale), tf.maximum(scale / 2, 1.0)))
+    larger, smaller = tf.minimum(scale * 2, _LARGEST_SCALE), tf.maximum(scale / 2, _LEAST_SCALE)
+    scale.assign(tf.where(good, tf.where(grown, larger, scale), smaller))
     count.assign(tf.where(good & ~grown, count + 1, 0.0))
 
   def _step(self, strategy: tf.distribute.Strategy, grads: list, changed: list[keras.Variable], statistics: list) -> None:

@@ -243,7 +243,9 @@ class Loop:
     self._train_seconds += seconds
     if int(bad) >= 0:
       names = [name for name, value in zip(self._task.metrics, lost.numpy(), strict=True) if not math.isfinite(value)]
-      raise self._diverged(int(bad) + 1, self._task.culprit(names))
+      least = any(learner.is_scale_least for learner in self._task.learners.values())
+      raise self._diverged(int(bad) + 1, "the loss or a gradient (float16, at a loss scale of 1)" if least
+                           else self._task.culprit(names))
     self._calls += 1
     if self._calls > 1:  # the first call compiles: its time says nothing of the rate
       self._steps_per_call = int(np.clip(_CALL_SECONDS * count / max(seconds, 1e-9), 1, 10_000))
@@ -271,7 +273,9 @@ class Loop:
 
   def _row(self, split: str, values: dict[str, float], **more: float) -> None:
     batch, epoch = self._config.data.batch_size, self._plan.steps_per_epoch
-    rates = {"learning_rate" if i == 0 else f"{name}_learning_rate": optimizers.learning_rate(optimizer, self.step - 1)
+    # By the steps that were made: in float16 those whose gradient overflows are not.
+    rates = {"learning_rate" if i == 0 else f"{name}_learning_rate":
+             optimizers.learning_rate(optimizer, max(0, int(optimizer.iterations.numpy()) - 1))
              for i, (name, optimizer) in enumerate(self._optimizers.items())}
     self._record.append({"split": split, "step": self.step, **({"epoch": self.step / epoch} if epoch else {}),
                          "examples": self.step * batch, **values, **rates, **more})
@@ -284,9 +288,11 @@ class Loop:
     elapsed = max(now - self._clock, 1e-9)
     means = {name: float(s) / examples for name, s in zip(self._task.metrics, self._sums, strict=True)}
     values = self._task.summarize(means) | (self._feed.logs() if self._feed else {})
+    scales = {"loss_scale" if i == 0 else f"{name}_loss_scale": learner.loss_scale
+              for i, (name, learner) in enumerate(self._task.learners.items()) if learner.loss_scale is not None}
     since_clock = (self.step - self._clock_step) * self._config.data.batch_size
-    self._row("train", values, examples_per_second=since_clock / elapsed, waiting_share=min(1.0, self._waited / elapsed),
-              seconds=self._train_seconds)
+    self._row("train", values, **scales, examples_per_second=since_clock / elapsed,
+              waiting_share=min(1.0, self._waited / elapsed), seconds=self._train_seconds)
     self._sums, self._rows_from, self._waited = np.zeros_like(self._sums), self.step, 0.0
     self._clock, self._clock_step = now, self.step
     return values

@@ -6,10 +6,11 @@ import pytest
 import tensorflow as tf
 
 from dlsuite import config as config_lib
-from dlsuite.errors import Stopped
+from dlsuite.errors import DivergedError, Stopped
+from dlsuite.tasks import classification
 from dlsuite.training import learner as learner_lib
 from dlsuite.training.learner import Learner
-from tests.training.test_loop import StopAfter, state, train
+from tests.training.test_loop import StopAfter, rows, state, train
 
 # Two overflows in a row, one after a scale that has just grown, and one just before it would.
 FINITE = [1, 1, 1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 0, 1]
@@ -74,6 +75,35 @@ def test_an_overflow_skips_the_step_and_halves_the_scale(half, strategy, tmp_pat
     np.testing.assert_allclose(after[name], before[name], rtol=0, atol=1e-25, err_msg=name)
   scale, good_steps = (after[f"learner.main.loss_scale/{i:04d}"] for i in range(2))
   assert (scale, good_steps) == (2.0**23, 0)
+
+
+def test_a_gradient_that_is_never_finite_ends_the_run_once_the_scale_is_at_its_least(half, strategy, tmp_path, monkeypatch):
+  """The slope of sqrt(0 w) is infinite times 0, though its value is 0."""
+  losses = classification.Classification.losses
+
+  def endless(task, outputs, batch, training):
+    values, metrics = losses(task, outputs, batch, training)
+    return values + tf.sqrt(0 * tf.cast(values, tf.float32)), metrics
+
+  monkeypatch.setattr(classification.Classification, "losses", endless)
+  monkeypatch.setattr(learner_lib, "_FIRST_SCALE", 2.0**3)
+  half.train.log_every_steps = 1
+  with pytest.raises(DivergedError, match=r"a gradient \(float16, at a loss scale of 1\) became NaN or infinite at step 4 "):
+    train(half, strategy, tmp_path)
+  assert [row["loss_scale"] for row in rows(tmp_path, "train")] == [4, 2, 1]
+
+
+def test_the_learning_rate_that_is_reported_is_that_of_the_last_step_that_was_made(half, strategy, tmp_path, monkeypatch):
+  config_lib.set_duration(half, "warmup", "optimizer.warmup_steps", 10)
+  half.train.log_every_steps = 1
+  train(half, strategy, tmp_path / "all")
+  monkeypatch.setattr(learner_lib, "_FIRST_SCALE", 2.0**24)
+  train(half, strategy, tmp_path / "some")
+  made, after = ([row["learning_rate"] for row in rows(tmp_path / name, "train")] for name in ("all", "some"))
+  skipped = np.diff([2.0**24, *(row["loss_scale"] for row in rows(tmp_path / "some", "train"))]) < 0
+  assert skipped.any()
+  steps = np.cumsum(~skipped)
+  assert after == [made[max(0, step - 1)] for step in steps]
 
 
 def test_float16_moves_the_weights_as_float32_does(half, strategy):
