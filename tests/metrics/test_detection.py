@@ -65,5 +65,5 @@ def test_an_object_that_is_missed_costs_the_recall_beyond_the_others():
 
 def test_without_pycocotools_the_extra_is_named(monkeypatch):
   monkeypatch.setitem(sys.modules, "pycocotools.cocoeval", None)
-  with pytest.raises(ConfigError, match=r"needs the extra `detection`: pip install 'dlsuite\[detection\]'"):
+  with pytest.raises(ConfigError, match=r"needs the extra `detection`: pip install -e \.\[detection\]"):
     detection.require()

@@ -355,7 +355,7 @@ def test_an_environments_own_missing_dependency_is_named_with_its_extra(monkeypa
 
 def test_without_gymnasium_the_extra_is_named(monkeypatch):
   monkeypatch.setitem(sys.modules, "gymnasium", None)
-  with pytest.raises(ConfigError, match=r"^environment\.name='CartPole-v1' needs the extra `rl`: pip install 'dlsuite\[rl\]'$"):
+  with pytest.raises(ConfigError, match=r"^environment\.name='CartPole-v1' needs the extra `rl`: pip install -e \.\[rl\]$"):
     check(CARTPOLE)
 
 
