@@ -18,7 +18,8 @@ def deconvnet(network: keras.Model) -> keras.Model:
   """Returns the same network with the same weights, whose backward pass is a deconvolution.
 
   The gradient of a convolution is its transpose and that of a max-pooling puts each value back where the maximum was, which
-  are the paper's filtering and unpooling; what it changes is the ReLU.
+  are the paper's filtering and unpooling; what it changes is the ReLU. Norms pass their own gradients, batch norm its
+  factor and response norm a mixture of maps, of which the paper says nothing.
 
   Source: Zeiler & Fergus 2014, "Visualizing and understanding convolutional networks", section 2.1; that this is all the
   difference to the gradient: Simonyan et al. 2014, section 4.

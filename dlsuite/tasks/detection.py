@@ -14,6 +14,7 @@ from dlsuite.errors import ConfigError
 from dlsuite.metrics import detection as metrics_of
 from dlsuite.tasks.base import Measurement
 from dlsuite.tasks.grid import Grid, complete_overlap, overlap
+from dlsuite.tasks.images import standardized
 from dlsuite.tasks.supervised import Supervised
 from dlsuite.training.learner import Batch
 
@@ -120,9 +121,7 @@ class Detection(Supervised):
 
   def outputs(self, batch: Batch, training: bool) -> tf.Tensor:
     """Returns each predictor's numbers, float32 [b, N, 5 + classes]."""
-    mean, std = (tf.constant(values, tf.float32) for values in (self.config.data.mean, self.config.data.std))
-    floats = tf.cast(batch["image"], tf.float32) * (1.0 / (255.0 * std)) - mean / std
-    raw = self.networks["detector"](tf.cast(floats, keras.config.dtype_policy().compute_dtype), training=training)
+    raw = self.networks["detector"](standardized(batch["image"], self.config.data), training=training)
     return tf.cast(tf.reshape(raw, [raw.shape[0] or -1, int(np.prod(raw.shape[1:4])), raw.shape[4]]), tf.float32)
 
   def losses(self, outputs: tf.Tensor, batch: Batch, training: bool) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
