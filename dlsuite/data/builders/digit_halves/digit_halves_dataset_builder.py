@@ -17,15 +17,15 @@ HALVES = {"low": 0, "high": 5}  # the first digit of each
 class Builder(tfds.core.GeneratorBasedBuilder):
   """Images uint8 [8, 8, 1], labels 0 to 4: the digit, in the splits `high_*` less five. Nothing is downloaded."""
 
-  VERSION = tfds.core.Version("1.0.0")
-  RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version."}
+  VERSION = tfds.core.Version("1.0.1")
+  RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version.", "1.0.1": "Classes are named by both of their digits."}
 
   def _info(self) -> tfds.core.DatasetInfo:
     return self.dataset_info_from_configs(
       description="Handwritten digits of 8x8 pixels from scikit-learn, 0 to 4 and 5 to 9 apart.",
       features=tfds.features.FeaturesDict({
         "image": tfds.features.Image(shape=(8, 8, 1)),
-        "label": tfds.features.ClassLabel(num_classes=5),
+        "label": tfds.features.ClassLabel(names=[f"{i} or {i + 5}" for i in range(5)]),
       }),
       supervised_keys=("image", "label"),
       homepage="https://archive.ics.uci.edu/dataset/80",
