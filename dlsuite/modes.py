@@ -103,7 +103,7 @@ def train(config: ConfigDict, strategy: Strategy, record: Record, console: Conso
   finished = record.result()
   if start and not finished and loop.folder.latest_state() is None:
     initialization.init_from(start, config_lib.source_stage(config)[1], task, console)
-  record.open(provenance(strategy.description))
+  record.open(provenance(strategy.description, strategy.precision(config)))
   try:
     _header(config, strategy, task, plan, record, console)
     if finished is None:
@@ -129,6 +129,10 @@ def _header(config: ConfigDict, strategy: Strategy, task: Task, plan: Plan, reco
   console.line(f"  {parameters:,} parameters; {plan.total:,} steps{epochs}; workdir {record.folder}")
   if plan.warmup >= plan.total:
     console.line(f"  note: the run ends within its warm-up of {plan.warmup:,} steps: the learning rate never peaks")
+  precisions = [start["precision"] for start in record.provenance() if "precision" in start]
+  if len(set(precisions[-2:])) > 1:
+    console.line(f"  note: the run began in {precisions[-2]} and goes on in {precisions[-1]}, which train.precision='auto' "
+                 "stands for here: it will not end in the bits of one device")
 
 
 def _load_selected(task: Task, folder: checkpoints.Folder) -> checkpoints.Checkpoint:
@@ -159,7 +163,7 @@ def _test(config: ConfigDict, strategy: Strategy, task: Task, loop: Loop, record
     "difference": None if value is None or reference.value is None else value - reference.value,
     "selected_step": chosen.step, "valid": chosen.meta.get("valid", {}), "test": test,
     "steps": loop.step, "train_seconds": loop.train_seconds, "seed": config.seed, "fingerprint": record.fingerprint,
-    "data": task.data_identity, "starts": len(record.provenance()),
+    "data": task.data_identity, "precision": strategy.precision(config), "starts": len(record.provenance()),
   }
   record.save_result(result)
   return result

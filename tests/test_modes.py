@@ -148,6 +148,20 @@ def test_the_result_is_there_before_the_pictures_and_the_command_draws_what_is_m
   assert (workdir / "figures/mistakes.png").stat().st_size > 5_000
 
 
+def test_a_run_that_goes_on_in_another_precision_says_so(run, capsys, monkeypatch):
+  workdir, command = run
+  from dlsuite import strategy
+
+  starts = len(json.loads((workdir / "provenance.json").read_text()))
+  monkeypatch.setitem(strategy.DEVICE_DEFAULTS, "cpu", ("bfloat16", False))
+  for shown in (True, False):  # when it changes, and no more after that
+    assert main(command) == 0
+    assert ("note: the run began in float32 and goes on in bfloat16" in capsys.readouterr().out) == shown
+  found = [start["precision"] for start in json.loads((workdir / "provenance.json").read_text())]
+  assert found == ["float32"] * starts + ["bfloat16"] * 2
+  assert json.loads((workdir / "result.json").read_text())["precision"] == "float32"
+
+
 def test_a_prompt_for_a_task_that_writes_no_text_is_refused(run, capfd):
   workdir, command = run
   before = contents(workdir)

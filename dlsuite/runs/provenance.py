@@ -41,11 +41,12 @@ def hardware(device: str) -> str:
   return f"{device} ({_processor()}, {len(os.sched_getaffinity(0))} cores)"
 
 
-def provenance(device: str) -> dict[str, Any]:
+def provenance(device: str, precision: str) -> dict[str, Any]:
   """Returns what config.json and provenance.json together need to repeat a run.
 
   Args:
     device: the strategy's description.
+    precision: what the device computes in: `auto` in the config stands for the device's own.
   """
   return {
     "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -56,4 +57,5 @@ def provenance(device: str) -> dict[str, Any]:
     "versions": {package: _version(package) for package in _PACKAGES},
     "device": device,
     "hardware": hardware(device),
+    "precision": precision,
   }

@@ -75,7 +75,8 @@ SCANCEL = '[ "$*" = "--signal=TERM 7" ] && kill -TERM "$(cat {folder}/child)"'
 @pytest.fixture
 def played(tmp_path):
   """A Slurm whose srun runs the command here, and whose scontrol writes down what it is told."""
-  programs = {"srun": SRUN, "scancel": SCANCEL, "scontrol": 'echo "$@" >> {folder}/scontrol.txt'}
+  programs = {"srun": SRUN, "scancel": SCANCEL, "scontrol": 'echo "$@" >> {folder}/scontrol.txt',
+              "squeue": 'echo "${PLAYED_STATE:-RUNNING}"'}
   for name, text in programs.items():
     program = tmp_path / "bin" / name
     program.parent.mkdir(exist_ok=True)
@@ -109,6 +110,17 @@ def test_a_job_whose_time_is_up_saves_its_state_and_queues_itself_again(played, 
   job.communicate(timeout=30)
   assert job.returncode == 75
   assert (tmp_path / "scontrol.txt").read_text() == "requeue 7\n"
+
+
+def test_a_job_that_its_user_cancels_saves_its_state_and_stays_cancelled(played, tmp_path, monkeypatch):
+  monkeypatch.setenv("PLAYED_STATE", "COMPLETING")
+  job = played("import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(75))\n"
+               "print('ready', flush=True)\ntime.sleep(30)\n", "--config=a")
+  assert job.stdout.readline() == "ready\n"
+  job.terminate()
+  job.communicate(timeout=30)
+  assert job.returncode == 75
+  assert not (tmp_path / "scontrol.txt").exists()
 
 
 def test_a_job_whose_time_is_up_queues_itself_again_though_another_process_was_killed_while_it_stopped(
