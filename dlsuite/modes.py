@@ -16,6 +16,7 @@ from dlsuite import config as config_lib
 from dlsuite.data import sources
 from dlsuite.errors import ConfigError, WorkdirError
 from dlsuite.flags import Options
+from dlsuite.plan import Plan
 from dlsuite.runs import ensemble, figures, initialization
 from dlsuite.runs.console import Console, duration_text
 from dlsuite.runs.description import describe
@@ -25,7 +26,7 @@ from dlsuite.runs.record import Record
 from dlsuite.strategy import Strategy
 from dlsuite.tasks.base import Task
 from dlsuite.training import checkpoints
-from dlsuite.training.loop import Loop, Plan
+from dlsuite.training.loop import Loop
 
 
 def run_all(options: Options, strategy: Strategy) -> None:

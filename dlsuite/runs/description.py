@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 from ml_collections import ConfigDict
 
+from dlsuite.plan import Plan
 from dlsuite.runs.console import Console, size_text
 from dlsuite.strategy import Strategy
-from dlsuite.training.loop import Plan
 
 _BATCHED = ("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3")
 

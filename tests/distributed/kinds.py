@@ -15,12 +15,13 @@ import_tensorflow()
 from dlsuite import catalog, modes  # noqa: E402
 from dlsuite import config as config_lib  # noqa: E402
 from dlsuite.errors import Stopped  # noqa: E402
+from dlsuite.plan import Plan  # noqa: E402
 from dlsuite.runs.console import Console  # noqa: E402
 from dlsuite.runs.record import Record  # noqa: E402
 from dlsuite.strategy import Strategy  # noqa: E402
 from dlsuite.tasks.language_model import LanguageModel  # noqa: E402
 from dlsuite.training import checkpoints  # noqa: E402
-from dlsuite.training.loop import Loop, Plan  # noqa: E402
+from dlsuite.training.loop import Loop  # noqa: E402
 from tests.distributed.replicas import StopAt  # noqa: E402
 
 STEPS = 6

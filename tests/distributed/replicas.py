@@ -21,13 +21,14 @@ import tensorflow as tf  # noqa: E402
 from dlsuite import catalog  # noqa: E402
 from dlsuite.data.pipeline import own_part  # noqa: E402
 from dlsuite.layers.batch_norm import BatchNorm  # noqa: E402
+from dlsuite.plan import Plan  # noqa: E402
 from dlsuite.runs.console import Console  # noqa: E402
 from dlsuite.runs.record import Record  # noqa: E402
 from dlsuite.strategy import Strategy  # noqa: E402
 from dlsuite.tasks.classification import Classification  # noqa: E402
 from dlsuite.training import checkpoints  # noqa: E402
 from dlsuite.training import learner as learner_lib  # noqa: E402
-from dlsuite.training.loop import Loop, Plan  # noqa: E402
+from dlsuite.training.loop import Loop  # noqa: E402
 
 STEPS = 6
 CASES = {

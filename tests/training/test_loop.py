@@ -15,10 +15,10 @@ from dlsuite import config as config_lib
 from dlsuite import modes
 from dlsuite.checks import OPTIMIZERS
 from dlsuite.errors import ConfigError, DivergedError, Stopped, WorkdirError
+from dlsuite.plan import Plan
 from dlsuite.runs.console import Console
 from dlsuite.runs.record import Record
 from dlsuite.training import checkpoints
-from dlsuite.training.loop import Plan
 
 
 def train(config, strategy, workdir, callbacks=None):

@@ -20,11 +20,11 @@ from dlsuite.data.feed import is_stacked
 from dlsuite.errors import DataError, DlsuiteError, first_line
 from dlsuite.layers import convolution
 from dlsuite.modes import task_of
+from dlsuite.plan import Plan
 from dlsuite.strategy import Strategy
 from dlsuite.tasks.base import Task
 from dlsuite.tasks.supervised import Supervised
 from dlsuite.training import steps
-from dlsuite.training.loop import Plan
 from tools.tpu import blame, scan
 from tools.tpu.replicas import ReplicaStrategy
 
