@@ -18,8 +18,6 @@ No regularisation and no augmentation: they cost all the same. Each case and pre
 
 import argparse
 import atexit
-import dataclasses
-import functools
 import importlib.util
 import json
 import math
@@ -29,148 +27,15 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from dlsuite.config import defaults, finish
+from tools.bench_cases import CASES, Timed, bare_of, config_of, loop_of, noise, task_of
 
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-  """One network and how it is trained.
-
-  Attributes:
-    shape: of an image, (H, W, C).
-    model: the config's section.
-    optimizer: the config's section.
-    batch: images a step.
-    classes: number of them.
-    batches: how many different ones are held in memory.
-    task: `classification`, or `segmentation` with a label for each pixel.
-  """
-
-  shape: tuple[int, int, int]
-  model: dict[str, Any]
-  optimizer: dict[str, Any]
-  batch: int = 128
-  classes: int = 10
-  batches: int = 64
-  task: str = "classification"
-
-
-_SGD = {"name": "sgd", "learning_rate": 0.01, "arguments": {"momentum": 0.9}}
-_CASES = {
-  "lenet5": Case((28, 28, 1), {"name": "vision.lenet5", "dropout": 0.4}, {"name": "adam", "learning_rate": 1e-3}),
-  "mlp": Case((28, 28, 1), {"name": "mlp", "width": 1024, "depth": 3, "dropout": 0.5}, {"name": "adam", "learning_rate": 1e-3}),
-  "resnet20": Case((32, 32, 3), {"name": "vision.cifar_resnet", "depth": 20}, _SGD | {"learning_rate": 0.1}),
-  "densenet_bc": Case((32, 32, 3), {"name": "vision.cifar_densenet", "depth": 40, "growth": 12}, _SGD, batch=64),
-  "resnet50_224": Case((224, 224, 3), {"name": "vision.resnet", "depth": 50}, _SGD, batch=16, classes=1000, batches=4),
-  "vgg16_224": Case((224, 224, 3), {"name": "vision.vgg", "depth": 16}, _SGD, batch=8, classes=1000, batches=4),
-  "unet": Case((256, 256, 1), {"name": "vision.unet", "base": 32, "padding": "same"},
-               {"name": "adam", "learning_rate": 1e-3}, batch=4, classes=2, batches=4, task="segmentation"),
-}
 _WAYS = ("ours", "bare", "fit", "torch", "compiled")
 _RATIOS = (("ours", "bare"), ("fit", "ours"), ("torch", "ours"), ("compiled", "ours"))
-Timed = Callable[[int], None]  # makes that many steps and waits until they are done
-
-
-def _config(case: str, precision: str) -> ConfigDict:
-  channels, batch = _CASES[case].shape[-1], _CASES[case].batch
-  c = defaults(f"bench_{case}", task=_CASES[case].task)
-  c.data.name, c.data.valid, c.data.batch_size, c.data.cache = "synthetic", "", batch, "memory"
-  c.data.features = {"image": "image", "label": "label"}
-  c.data.mean, c.data.std = (0.5,) * channels, (0.29,) * channels
-  c.train.precision, c.train.epochs, c.checkpoint.select = precision, 1.0, "last"
-  c.model.update(_CASES[case].model)
-  c.optimizer.update(_CASES[case].optimizer)
-  return finish(c)
-
-
-def _arrays(case: str) -> dict[str, Any]:
-  """Returns noise in the shape of the case's images: image uint8 [N, H, W, C], label int64 [N] or uint8 [N, H, W, 1]."""
-  import numpy as np
-
-  random = np.random.default_rng(0)
-  examples = _CASES[case].batch * _CASES[case].batches
-  images = random.integers(0, 256, (examples, *_CASES[case].shape), np.uint8)
-  if _CASES[case].task == "segmentation":
-    return {"image": images, "label": random.integers(0, _CASES[case].classes, (*images.shape[:-1], 1), np.uint8)}
-  return {"image": images, "label": random.integers(0, _CASES[case].classes, examples)}
-
-
-def _ours(case: str, config: ConfigDict, strategy: Any) -> tuple[Timed, Any]:
-  """Returns the loop's own call, and its task."""
-  import numpy as np
-  import tensorflow as tf
-
-  from dlsuite.data.pipeline import Split
-  from dlsuite.tasks.classification import Classification
-  from dlsuite.tasks.segmentation import Segmentation
-  from dlsuite.training import steps
-
-  class Memory(Split):
-    """A split that needs no tfds builder."""
-
-    def arrays(self, most: int = -1) -> dict[str, np.ndarray]:
-      return {word: values[:most] if most >= 0 else values for word, values in _arrays(case).items()}
-
-  kind: Any = Segmentation if _CASES[case].task == "segmentation" else Classification
-
-  class Synthetic(kind):
-    """The real task on made-up data."""
-
-    num_classes, input_shape = _CASES[case].classes, _CASES[case].shape
-
-    def open(self, prepare: bool = True) -> None:
-      pass
-
-    @functools.cached_property
-    def _train_split(self) -> Split:
-      return Memory(None, "train", _CASES[case].batch * _CASES[case].batches, dict(config.data.features), 0, True)
-
-  task = Synthetic(config, strategy)
-  task.build(total_steps=1_000_000, warmup_steps=0)
-  run_steps, batches = steps.train_steps(task, strategy), task.train_batches(0)
-  done = 0
-
-  def run(count: int) -> None:
-    nonlocal done
-    sums = tf.zeros([len(task.metrics)])
-    run_steps(batches, tf.constant(done, tf.int64), tf.constant(count, tf.int64), sums, tf.constant(0.0))[0].numpy()
-    done += count
-
-  return run, task
-
-
-def _bare(task: Any, config: ConfigDict) -> Timed:
-  import tensorflow as tf
-
-  from dlsuite.tasks.images import standardized
-  from dlsuite.training import optimizers
-
-  network = task.build_networks()[task.network]
-  variables = network.trainable_variables
-  optimizer = optimizers.build(config.optimizer, variables, 1_000_000, 0)
-  arrays, batch = _arrays(task.config.name.removeprefix("bench_")), config.data.batch_size
-  images, labels = tf.constant(arrays["image"][:batch]), tf.constant(arrays["label"][:batch].astype("int64"))
-
-  @tf.function
-  def step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    with tf.GradientTape() as tape:
-      logits = tf.cast(network(standardized(images, config.data), training=True), tf.float32)
-      labels = tf.reshape(labels, tf.shape(logits)[:-1])
-      loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
-    optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
-    return loss
-
-  def run(count: int) -> None:
-    for _ in range(count):
-      loss = step(images, labels)
-    loss.numpy()
-
-  return run
 
 
 def _fit(task: Any, config: ConfigDict) -> Timed:
@@ -192,7 +57,7 @@ def _fit(task: Any, config: ConfigDict) -> Timed:
   optimizer = getattr(keras.optimizers, OPTIMIZERS[config.optimizer.name][0])(
     learning_rate=config.optimizer.learning_rate, **config.optimizer.arguments)
   network.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
-  arrays = _arrays(task.config.name.removeprefix("bench_"))
+  arrays = noise(task.config.name.removeprefix("bench_"))
   images = np.asarray(standardized(arrays["image"], config.data), np.float32)
 
   data = tf.data.Dataset.from_tensor_slices((images, arrays["label"])).batch(config.data.batch_size, drop_remainder=True)
@@ -206,9 +71,9 @@ def _fit(task: Any, config: ConfigDict) -> Timed:
 
 def _torch(case: str, config: ConfigDict, precision: str, compiled: bool) -> Timed:
   """Returns PyTorch in a process of its own: in one process the two libraries' waiting threads get in each other's way."""
-  options = {"case": case, "task": _CASES[case].task, "precision": precision, "compiled": compiled,
-             "optimizer": config.optimizer.to_dict(), "shape": _CASES[case].shape, "batch": _CASES[case].batch,
-             "classes": _CASES[case].classes}
+  options = {"case": case, "task": CASES[case].task, "precision": precision, "compiled": compiled,
+             "optimizer": config.optimizer.to_dict(), "shape": CASES[case].shape, "batch": CASES[case].batch,
+             "classes": CASES[case].classes}
   command = [sys.executable, "-m", "tools.bench_torch", json.dumps(options)]
   worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
   atexit.register(worker.kill)
@@ -227,10 +92,11 @@ def measure(case: str, precision: str, rounds: int, seconds: float, chosen: Sequ
   """Returns examples per second of each chosen way in each round."""
   from dlsuite.strategy import Strategy
 
-  config = _config(case, precision)
-  ours, task = _ours(case, config, Strategy.from_config(config))
-  ways = {"ours": ours} if "ours" in chosen else {}
-  ways |= {name: make(task, config) for name, make in (("bare", _bare), ("fit", _fit)) if name in chosen}
+  config = config_of(case, precision)
+  strategy = Strategy.from_config(config)
+  task = task_of(case, config, strategy)
+  ways = {"ours": loop_of(task, strategy)} if "ours" in chosen else {}
+  ways |= {name: make(task, config) for name, make in (("bare", bare_of), ("fit", _fit)) if name in chosen}
   if importlib.util.find_spec("torch"):
     ways |= {name: _torch(case, config, precision, name == "compiled") for name in ("torch", "compiled") if name in chosen}
 
@@ -270,7 +136,7 @@ def _print(results: list[tuple[str, str, dict[str, list[float]]]]) -> None:
 def main() -> None:
   """Starts a process for each case and precision and prints the table."""
   parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-  parser.add_argument("--cases", default=",".join(_CASES), help=f"comma-separated, of: {', '.join(_CASES)}")
+  parser.add_argument("--cases", default=",".join(CASES), help=f"comma-separated, of: {', '.join(CASES)}")
   parser.add_argument("--precisions", default="float32,bfloat16", help="comma-separated")
   parser.add_argument("--rounds", type=int, default=5, help="times that the ways take turns")
   parser.add_argument("--ways", default=",".join(_WAYS), help=f"comma-separated, of: {', '.join(_WAYS)}")
@@ -278,8 +144,8 @@ def main() -> None:
   parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
   args = parser.parse_args()
   cases, precisions, ways = args.cases.split(","), args.precisions.split(","), args.ways.split(",")
-  if unknown := [c for c in cases if c not in _CASES]:
-    parser.error(f"--cases={','.join(unknown)}: allowed are {', '.join(_CASES)}")
+  if unknown := [c for c in cases if c not in CASES]:
+    parser.error(f"--cases={','.join(unknown)}: allowed are {', '.join(CASES)}")
   if unknown := [p for p in precisions if p not in ("float32", "bfloat16")]:
     parser.error(f"--precisions={','.join(unknown)}: allowed are float32, bfloat16")
   if unknown := [w for w in ways if w not in _WAYS]:

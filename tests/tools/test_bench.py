@@ -14,7 +14,7 @@ COUNTS = {"lenet5": 61_706, "mlp": 784 * 1024 + 1024 + 2 * (1024 * 1024 + 1024) 
           "unet": (31_030_658 - 576 - 128 - 6_848 - 2) // 4 + (576 + 128 + 6_848) // 2 + 2}
 
 
-@pytest.mark.parametrize("case", bench._CASES)
+@pytest.mark.parametrize("case", bench.CASES)
 def test_pytorchs_network_has_our_parameters(case: str) -> None:
   from tools import bench_torch
 
@@ -26,7 +26,7 @@ def test_pytorchs_network_has_our_parameters(case: str) -> None:
 def test_our_unet_has_pytorchs_parameters() -> None:
   from dlsuite.models.vision import unet
 
-  case = bench._CASES["unet"]
+  case = bench.CASES["unet"]
   arguments = {key: value for key, value in case.model.items() if key != "name"}
   assert unet.build(case.shape, case.classes, **arguments).count_params() == COUNTS["unet"]
 
