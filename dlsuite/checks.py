@@ -190,9 +190,9 @@ def _check_data(config: ConfigDict) -> None:
     raise ConfigError(f"data.mean={data.mean} and data.std={data.std} need one value a channel each, std above 0")
   if "crop" in data:
     _check_crop(data)
-  if "folder" in data and bool(data.folder) != (data.name == "folder"):
+  if "folder" in data and bool(data.folder) != ("folder" in (data.name, data.test_name)):
     raise ConfigError(f"data.folder={data.folder!r} and data.name={data.name!r}: a folder of your own needs both, "
-                      "data.name='folder' and the path as data.folder")
+                      "data.name='folder' (or data.test_name) and the path as data.folder")
   if "name" in data:
     _check_splits(config)
 
@@ -221,9 +221,12 @@ def _check_splits(config: ConfigDict) -> None:
   data = config.data
   if not data.name:
     raise ConfigError("data.name is empty: give the name of a tfds data set, e.g. mnist")
+  if data.test_name and not data.test:
+    raise ConfigError(f"data.test_name={data.test_name!r} but data.test is empty: give the split of it that is tested on")
   bases = {key: data[key].partition("[")[0] for key in ("train", "valid", "test")}
+  own = data.test_name in ("", data.name)
   for key in ("train", "valid"):
-    if bases[key] == "test" or (bases[key] and bases[key] == bases["test"] and "[" not in data.test):
+    if bases[key] == "test" or (own and bases[key] and bases[key] == bases["test"] and "[" not in data.test):
       raise ConfigError(f"data.{key}={data[key]!r} reads the test split {data.test or 'test'!r}: carve it out of train, "
                         f"e.g. data.train='train[:90%]' data.valid='train[90%:]'")
   if not data.train:

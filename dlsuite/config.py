@@ -84,6 +84,7 @@ def _shared(name: str, task: str) -> ConfigDict:
     "data": {
       "name": "",
       "train": "train", "valid": "", "test": "test",  # tfds split strings; valid is never the test split
+      "test_name": "",  # the set that `test` is of, with the same features and classes; by default `name`
       "features": {},  # the task's word for a feature: the data set's key of it
       "batch_size": 128,  # global: over all replicas
       "cache": "auto",  # memory: decoded once, gathered by index; stream: decoded in parallel as it comes
@@ -225,6 +226,12 @@ def get(config: ConfigDict, key: str, *absent: Any) -> Any:
       return absent[0]
     config = config[part]
   return config
+
+
+def split_text(config: ConfigDict, split: str) -> str:
+  """Returns e.g. `test split`, or `test split of imagenet_v2` where that is of another set than the training's."""
+  other = config.data.get("test_name", "") if split == "test" else ""
+  return f"{split} split" + (f" of {other}" if other else "")
 
 
 def set_duration(config: ConfigDict, group: str, key: str, value: float) -> None:

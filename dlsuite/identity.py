@@ -15,9 +15,6 @@ EXECUTION_KEYS = (
   "checkpoint.every_minutes", "checkpoint.keep", "analyses", "callbacks.tensorboard", "reference", "generate",
 )
 
-# What a look at a trained run may change: it is no part of the training, but it is of the run's tested number.
-LOOKING_KEYS = ("evaluate.augment",)
-
 
 @functools.cache
 def _default_texts(task: str) -> dict[str, str]:
@@ -44,6 +41,16 @@ def _identity(plain: dict[str, Any]) -> dict[str, str]:
   usual = _default_texts(str(plain.get("task", ""))) if texts else {}
   return {k: text for k, text in texts.items()
           if usual.get(k) != text and not any(k == e or k.startswith(e + ".") for e in EXECUTION_KEYS)}
+
+
+def looking_keys(plain: dict[str, Any], mode: str) -> tuple[str, ...]:
+  """Returns what a `--mode` may change of a trained run: what is no part of its training, though it is of its tested number.
+
+  Another split or set may be tested on only by `evaluate`, which writes nothing into the run's folder.
+  """
+  of_folder = () if plain["data"].get("name") == "folder" else ("data.folder", "data.skip_corrupt")  # else it was learnt
+  of_test = ("data.test", "data.test_name", *of_folder) if mode == "evaluate" else ()
+  return ("evaluate.augment", *of_test) if mode != "train" else ()
 
 
 def fingerprint(plain: dict[str, Any]) -> str:

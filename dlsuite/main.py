@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
       if len(options.stages) > 1:
         check_chain_folder(options.workdir, options.stages)
       for folder, config in options.runs():
-        Record(folder, config).check(must_exist=options.mode != "train")
+        Record(folder, config).check(options.mode)
     import_tensorflow()
     from dlsuite import modes
     from dlsuite.strategy import Strategy

@@ -63,7 +63,7 @@ def run(mode: str, config: ConfigDict, strategy: Strategy, workdir: str, split: 
     describe(task_of(config, strategy, prepare=False), config, strategy, console)
     return
   record = Record(workdir, config, strategy.is_chief)
-  record.check(must_exist=mode != "train")
+  record.check(mode)
   if mode == "train":
     train(config, strategy, record, console, start=start)
   elif others:
@@ -192,7 +192,8 @@ def _closing(config: ConfigDict, result: dict[str, Any], record: Record, console
 
   if result["value"] is not None:
     unit = f" ({result['unit']})" if result["unit"] else ""
-    console.table(f"{config.name}, test split", ["metric", "ours", "published", "difference", "source"],
+    console.table(f"{config.name}, {config_lib.split_text(config, 'test')}",
+                  ["metric", "ours", "published", "difference", "source"],
                   [[result["metric"] + unit, number(result["value"]), number(result["reference"]), number(result["difference"]),
                     result["paper"] or "-"]])
   _numbers(result.get("analyses", {}), console)
@@ -231,7 +232,7 @@ def evaluate(config: ConfigDict, strategy: Strategy, record: Record, console: Co
   task, chosen = _trained(config, strategy, record)
   begin = time.monotonic()
   found = task.measure(split)
-  console.table(f"{config.name}, {split} split, weights of step {chosen.step:,}", ["metric", "value"],
+  console.table(f"{config.name}, {config_lib.split_text(config, split)}, weights of step {chosen.step:,}", ["metric", "value"],
                 [[name, f"{value:.4f}"] for name, value in found.values.items()])
   console.show(f"  {found.count:,} {found.unit} in {duration_text(time.monotonic() - begin)}")
   return found.values
@@ -263,5 +264,6 @@ def predict(config: ConfigDict, strategy: Strategy, record: Record, console: Con
     writer.writerow(columns)
     writer.writerows(rows)
     write_text(path, text.getvalue())
-  console.table(f"{config.name}, {split} split, the first predictions", columns[:6], [row[:6] for row in rows[:8]])
+  console.table(f"{config.name}, {config_lib.split_text(config, split)}, the first predictions", columns[:6],
+                [row[:6] for row in rows[:8]])
   console.show(f"  {len(rows):,} rows in {path}")

@@ -14,7 +14,8 @@ from dlsuite.errors import DlsuiteError
 
 def names(stages: Mapping[str, ConfigDict]) -> list[str]:
   """Returns the tfds names that the stages of an experiment read; none where it learns from an environment."""
-  return sorted({config.data.name for config in stages.values() if config.data.get("name")})
+  read = {config.data.get(key, "") for config in stages.values() for key in ("name", "test_name")}
+  return sorted(read - {""})
 
 
 def marker(name: str) -> str:

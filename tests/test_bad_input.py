@@ -230,6 +230,10 @@ CASES = {
                                      prepare=lambda folder: (folder / "other/checkpoints").mkdir(parents=True)),
   # What only the data, the network and the devices can tell.
   "an_unknown_data_set": late("--config.data.name=optical_digit", "data.name='optical_digit'", "'optical_digits'"),
+  "an_unknown_set_to_test_on": late("--config.data.test_name=optical_digit", "data.test_name='optical_digit'",
+                                    "'optical_digits'"),
+  "a_set_of_other_classes_to_test_on": late("--config.data.test_name=digit_halves", "data.test_name='digit_halves'",
+                                            "5 classes", "data.name='optical_digits' 10"),
   "a_data_set_of_tfds_misspelt": late("--config.data.name=minst", "data.name='minst'", "'mnist'"),
   "a_version_that_is_not_there": late("--config.data.name=mnist:9.9.9", "data.name='mnist:9.9.9'", "3.0"),
   "a_variant_that_is_not_there": late("--config.data.name=glue/colla", "data.name='glue/colla'", "'cola'"),

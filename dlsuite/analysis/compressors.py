@@ -52,5 +52,5 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
     axis.invert_yaxis()
     axis.grid(visible=False, axis="y")
     axis.set(xlabel="bits per byte of the test text (less is better)", xlim=(0, 1.12 * max(bars.values())),
-             title=f"{task.config.name}: {len(found['text']):,} bytes of {task.builder.name}")
+             title=f"{task.config.name}: {len(found['text']):,} bytes of {task.builder_of('test').name}")
   return numbers

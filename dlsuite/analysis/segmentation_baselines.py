@@ -104,7 +104,7 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
       axis.invert_yaxis()
       axis.grid(visible=False, axis="y")
       axis.set(xlabel=label, xlim=(0, 1.15 * max(*values, 1e-9)))
-    fig.suptitle(f"{task.config.name}: {len(truth)} test images of {task.builder.name}", fontsize=11)
+    fig.suptitle(f"{task.config.name}: {len(truth)} test images of {task.builder_of('test').name}", fontsize=11)
   return numbers
 
 

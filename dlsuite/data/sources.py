@@ -51,11 +51,11 @@ def tfds_data_dir() -> str:
   return str(tfds.core.constants.DATA_DIR)
 
 
-def _builder(name: str, data_dir: str | None = None) -> Any:
+def _builder(name: str, key: str, data_dir: str | None = None) -> Any:
   base = name.partition(":")[0].partition("/")[0]
   if base in own_builders():
     if name != base:
-      raise DataError(f"data.name={name!r}: {base} has no variants and one version (did you mean '{base}'?)")
+      raise DataError(f"{key}={name!r}: {base} has no variants and one version (did you mean '{base}'?)")
     module = importlib.import_module(f"dlsuite.data.builders.{base}.{base}_dataset_builder")
     return module.Builder(data_dir=data_dir)
   known = own_builders() + tfds.list_builders(with_community_datasets=False)
@@ -63,23 +63,24 @@ def _builder(name: str, data_dir: str | None = None) -> Any:
     return tfds.builder(name, data_dir=data_dir)
   except (tfds.core.DatasetNotFoundError, ValueError, AssertionError, OSError) as e:
     if base not in known:
-      raise DataError(f"data.name={name!r}: tfds knows no such data set{nearest(base, known)}") from None
+      raise DataError(f"{key}={name!r}: tfds knows no such data set{nearest(base, known)}") from None
     configs = list(tfds.builder_cls(base).builder_configs)
     variant = name.partition(":")[0].partition("/")[2]
     if variant and variant not in configs:
       has = f"has no variant '{variant}'{nearest(variant, configs)}; it has: {', '.join(configs[:20])}" if configs else (
         f"has no variants (did you mean '{base}'?)")
-      raise DataError(f"data.name={name!r}: {base} {has}") from None
-    raise DataError(f"data.name={name!r} cannot be opened: {first_line(e)}") from None
+      raise DataError(f"{key}={name!r}: {base} {has}") from None
+    raise DataError(f"{key}={name!r} cannot be opened: {first_line(e)}") from None
 
 
-def open_builder(name: str, prepare: bool = True) -> Any:
+def open_builder(name: str, prepare: bool = True, key: str = "data.name") -> Any:
   """Returns the tfds builder of a data set.
 
   Args:
     name: a tfds name, or one of `own_builders()`.
     prepare: download and prepare the set if that has not been done. If False nothing is written: a set that needs no
       download is prepared in a temporary folder, another one is returned unprepared (its splits are then empty).
+    key: of the config that names the set, for the errors.
 
   Raises:
     DataError: if there is no such set, or it is missing and cannot be fetched.
@@ -87,35 +88,35 @@ def open_builder(name: str, prepare: bool = True) -> Any:
   logging.getLogger("absl").setLevel(logging.ERROR)
   tfds.disable_progress_bar()
   try:
-    builder = _builder(name)
+    builder = _builder(name, key)
   except tf.errors.NotFoundError:
-    builder = _builder_of_new(name, prepare)
+    builder = _builder_of_new(name, key, prepare)
   except tf.errors.OpError as e:
     raise _out_of_reach(e)  # noqa: B904 - it brings its cause
   if builder.info.splits:
     return builder
   if prepare:
-    _prepare(builder, name)
+    _prepare(builder, name, key)
   elif _is_made_here(name):
-    builder = _builder(name, temporary_folder())
-    _prepare(builder, name)
+    builder = _builder(name, key, temporary_folder())
+    _prepare(builder, name, key)
   return builder
 
 
-def _builder_of_new(name: str, prepare: bool) -> Any:
+def _builder_of_new(name: str, key: str, prepare: bool) -> Any:
   """Returns the builder of a set of which a remote data_dir has nothing yet: tfds asks there for the versions, and trips.
 
   The set's folder is made for it, or with `prepare` False a temporary one on this machine.
   """
   if not prepare:
-    return _builder(name, temporary_folder())
+    return _builder(name, key, temporary_folder())
   base = name.partition(":")[0].partition("/")[0]
-  root, unprepared = tfds.core.constants.DATA_DIR, _builder(name, temporary_folder())
+  root, unprepared = tfds.core.constants.DATA_DIR, _builder(name, key, temporary_folder())
   folder = "/".join([root, base, *([unprepared.builder_config.name] if unprepared.builder_config else [])])
   try:
     files.check_writable(files.hurried(files.path(root)))  # making folders in a bucket that is missing would never end
     tf.io.gfile.makedirs(folder)
-    return _builder(name)
+    return _builder(name, key)
   except OSError as e:
     raise DataError(f"--data_dir={root} is not writable: {e.strerror}") from None
   except tf.errors.OpError as e:
@@ -179,7 +180,7 @@ def _failing_fast() -> Iterator[None]:
     socket.getaddrinfo = real
 
 
-def _prepare(builder: Any, name: str) -> None:
+def _prepare(builder: Any, name: str, key: str) -> None:
   own = _is_made_here(builder.name)
   download_dir = files.path(str(builder.data_dir)).parent.parent / "downloads"
   get = (f"from dlsuite.data import sources; sources.open_builder('{name}')" if builder.name in own_builders() else
@@ -194,13 +195,13 @@ def _prepare(builder: Any, name: str) -> None:
   except tf.errors.OpError as e:
     raise _out_of_reach(e)  # noqa: B904 - it brings its cause
   except _NoNetworkError as e:
-    raise DataError(f"data.name={name!r} is missing and there is {e}; {where}; {how}") from None
+    raise DataError(f"{key}={name!r} is missing and there is {e}; {where}; {how}") from None
   except PermissionError as e:
-    raise DataError(f"data.name={name!r} cannot be prepared: {e.filename or builder.data_dir} is not writable; "
+    raise DataError(f"{key}={name!r} cannot be prepared: {e.filename or builder.data_dir} is not writable; "
                     "give a --data_dir that is, or set TFDS_DATA_DIR") from None
   except Exception as e:  # tfds raises many kinds; all of them mean that the set is not there
     rest = "give a --data_dir that can be written, or set TFDS_DATA_DIR" if own else f"{where}; {how}"
-    raise DataError(f"data.name={name!r} cannot be prepared: {first_line(e)}; {rest}") from e
+    raise DataError(f"{key}={name!r} cannot be prepared: {first_line(e)}; {rest}") from e
 
 
 def split_ranges(builder: Any, split: str, key: str) -> list[tuple[str, int, int]]:

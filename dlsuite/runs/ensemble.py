@@ -22,8 +22,8 @@ def evaluate(config: ConfigDict, strategy: Strategy, record: Record, console: Co
              trained: Trained) -> dict[str, float]:
   """Prints and returns the metrics of the mean probabilities of some runs on a split; writes nothing.
 
-  Each run may have a network, a seed and a training of its own; all are asked about the same examples, with this run's
-  `evaluate.augment`.
+  Each run may have a network, a seed and a training of its own; all are asked about the same examples, those of this
+  run's `data.test` and `data.test_name`, with its `evaluate.augment`.
 
   Args:
     config: of the first run.
@@ -57,7 +57,8 @@ def evaluate(config: ConfigDict, strategy: Strategy, record: Record, console: Co
     keras.utils.clear_session()
   assert first is not None
   values: dict[str, float] = first[0].score(np.log(np.maximum(np.mean(shares, 0), np.finfo(np.float32).tiny)), first[1])
-  console.table(f"{len(runs)} runs together, {split} split", ["metric", "together", *(f"{i + 1}" for i in range(len(runs)))],
+  console.table(f"{len(runs)} runs together, {config_lib.split_text(config, split)}",
+                ["metric", "together", *(f"{i + 1}" for i in range(len(runs)))],
                 [[name, f"{value:.4f}", *(f"{own[name]:.4f}" for own in alone)] for name, value in values.items()])
   for i, (member, own) in enumerate(runs, 1):
     console.show(f"  {i}: {own.name}, {member.folder}")
@@ -87,6 +88,9 @@ def _other(folder: str, config: ConfigDict, strategy: Strategy) -> tuple[Record,
       holder[name] = value
   theirs.strategy = config.strategy
   theirs.evaluate.augment = config.evaluate.augment
+  if config.data.test_name or theirs.data.name == config.data.name:  # where the name of a split means the same
+    for key in ("test", "test_name", *(() if theirs.data.name == "folder" else ("folder", "skip_corrupt"))):
+      theirs.data[key] = config.data[key]
   theirs.lock()
   return record, theirs
 

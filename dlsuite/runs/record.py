@@ -90,20 +90,21 @@ class Record:
     """The folder of the figures."""
     return self.folder / "figures"
 
-  def check(self, must_exist: bool = False) -> None:
-    """Looks whether the folder can be used, and writes nothing.
+  def check(self, mode: str = "train") -> None:
+    """Looks whether the folder can be used for a `--mode`, and writes nothing.
 
     Raises:
-      WorkdirError: if the folder holds another run or another program's files, cannot be written, or (with
-        `must_exist`) holds no run.
+      WorkdirError: if the folder holds another run or another program's files, cannot be written, or holds no run that could
+        be looked at.
     """
+    must_exist = mode != "train"
     folder = files.hurried(self.folder)
     stored = folder / "config.json"
     try:
       if folder.exists() and not folder.is_dir():
         raise WorkdirError(f"--workdir={self.folder} is a file, not a folder")
       if stored.exists():
-        self._compare(stored, must_exist)
+        self._compare(stored, mode)
       elif must_exist:
         raise WorkdirError(f"--workdir={self.folder} holds no run (no config.json): train one with --mode=train first")
       elif folder.is_dir() and any(not _is_ours(path) for path in folder.iterdir()):
@@ -115,16 +116,16 @@ class Record:
     except OSError as e:
       raise WorkdirError(f"--workdir={self.folder} is not writable: {e.strerror}") from None
 
-  def _compare(self, stored: Path, only_look: bool) -> None:
+  def _compare(self, stored: Path, mode: str) -> None:
     try:
       theirs = json.loads(stored.read_text())
     except ValueError:
       raise WorkdirError(f"{stored} is not JSON: the folder is damaged; give another --workdir") from None
-    differing = identity.differing_keys(self.config, theirs, identity.LOOKING_KEYS if only_look else ())
+    differing = identity.differing_keys(self.config, theirs, identity.looking_keys(self.config, mode))
     if differing:
       shown = ", ".join(differing[:6]) + (f" and {len(differing) - 6} more" if len(differing) > 6 else "")
       raise WorkdirError(f"--workdir={self.folder} holds a run of another config: {shown}; give another --workdir")
-    if only_look:
+    if mode != "train":
       self.fingerprint = identity.fingerprint(theirs)  # that of the checkpoints
 
   def open(self, provenance: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from dlsuite.metrics import detection as metrics_of
 from dlsuite.tasks.base import Measurement
 from dlsuite.tasks.grid import Grid, complete_overlap, overlap
 from dlsuite.tasks.images import standardized
-from dlsuite.tasks.supervised import Supervised
+from dlsuite.tasks.supervised import SPLITS, Supervised
 from dlsuite.training.learner import Batch
 
 # What this task adds to a config, with what is allowed (`checks.DEMANDS`).
@@ -76,9 +76,8 @@ class Detection(Supervised):
     for word in ("image", "boxes", "labels"):
       boxes.feature(self.builder, self.config.data.features, word)
     self.counts: dict[str, Count] = {}
-    if self.builder.info.splits:
-      keys = [key for key in ("train", "valid", "test") if self.config.data[key]]
-      self.counts = {key: self.split(key).count(key) for key in keys}
+    keys = [key for key in SPLITS if self.config.data[key] and self.builder_of(key).info.splits]
+    self.counts = {key: self.split(key).count(key) for key in keys}
 
   def describe_data(self) -> tuple[str, list[list[str]]]:
     """Returns the set's full name and what each split reads."""
@@ -87,7 +86,7 @@ class Detection(Supervised):
 
   def split(self, key: str) -> BoxedSplit:
     """Returns a split ready to be read."""
-    return BoxedSplit.open(self.builder, self.config, key)
+    return BoxedSplit.open(self.builder_of(key), self.config, key)
 
   @property
   def class_names(self) -> list[str]:

@@ -16,12 +16,12 @@ from dlsuite.tasks.supervised import Supervised
 class Images(Supervised):
   """Examples with an `image` uint8 [H, W, C]; of a task with `data.frames` it may be a video [T, H, W, C]."""
 
-  def open_builder(self, prepare: bool) -> Any:
+  def open_builder(self, name: str, prepare: bool, key: str = "data.name") -> Any:
     """Returns the builder of a tfds set, or of the user's own folder where the task allows one."""
     data = self.config.data
-    if data.get("folder", ""):
+    if name == "folder" and "folder" in data:
       return folder.open_builder(data.folder, data.channels, data.skip_corrupt, prepare)
-    return super().open_builder(prepare)
+    return super().open_builder(name, prepare, key)
 
   @property
   def input_shape(self) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from dlsuite.data.feed import Feed, Stream
 from dlsuite.data.pipeline import Evaluation
 from dlsuite.data.text import Windows, evaluation_windows, train_windows
 from dlsuite.errors import ConfigError
-from dlsuite.tasks.supervised import Supervised
+from dlsuite.tasks.supervised import SPLITS, Supervised
 from dlsuite.training.carry import Carry
 from dlsuite.training.learner import Batch
 
@@ -45,15 +45,13 @@ class LanguageModel(Supervised):
 
   def open(self, prepare: bool = True) -> None:
     """Finds the tfds set, reads its texts and lists its bytes."""
-    self.builder = sources.open_builder(self.config.data.name, prepare)
+    self.open_sets(prepare)
     sources.feature(self.builder, self.config.data.features, "text", tfds.features.Text)
-    if self.builder.info.splits:
-      sources.check_disjoint(self.builder, {key: self.config.data[key] for key in ("train", "valid", "test")})
 
   @functools.cache  # noqa: B019 - one task a process
   def text(self, key: str) -> np.ndarray:
     """Returns the bytes of `train`, `valid` or `test`, uint8 [N]."""
-    dataset = self.builder.as_dataset(split=self.config.data[key]).with_options(pipeline.fixed_options())
+    dataset = self.builder_of(key).as_dataset(split=self.config.data[key]).with_options(pipeline.fixed_options())
     whole = b"".join(example[self.config.data.features["text"]] for example in dataset.as_numpy_iterator())
     return np.frombuffer(whole, np.uint8)
 
@@ -62,21 +60,25 @@ class LanguageModel(Supervised):
     """The bytes that occur in the splits, ascending, and the newline; all 256 if the set is not prepared."""
     if not self.builder.info.splits:
       return np.arange(256, dtype=np.uint8)
-    texts = [self.text(key) for key in ("train", "valid", "test") if self.config.data[key]]
+    texts = [self.text(key) for key in SPLITS if self.config.data[key] and self.builder_of(key).info.splits]
     return np.unique(np.concatenate([*texts, np.array([_NEWLINE], np.uint8)]))
 
   @functools.cached_property
   def data_identity(self) -> str:  # type: ignore[override]
     """The set's full name and the hash of the training text."""
     if not self.builder.info.splits:
-      return str(self.builder.info.full_name)
-    return f"{self.builder.info.full_name} (sha256 {hashlib.sha256(self.text('train').tobytes()).hexdigest()[:12]})"
+      return super().data_identity
+    text = hashlib.sha256(self.text("train").tobytes()).hexdigest()[:12]
+    return f"{self.builder.info.full_name} (sha256 {text}){self.tested_on}"
 
   def describe_data(self) -> tuple[str, list[list[str]]]:
     """Returns the set's name and hash, and the bytes of each split."""
-    prepared, data = bool(self.builder.info.splits), self.config.data
-    return self.data_identity, [[key, data[key] or "-", f"{len(self.text(key)):,} bytes" if prepared and data[key] else "-"]
-                                for key in ("train", "valid", "test")]
+    data = self.config.data
+
+    def size(key: str) -> str:
+      return f"{len(self.text(key)):,} bytes" if data[key] and self.builder_of(key).info.splits else "-"
+
+    return self.data_identity, [[key, data[key] or "-", size(key)] for key in SPLITS]
 
   @functools.cache  # noqa: B019 - one task a process
   def _windows(self, key: str, rows: int) -> Windows:

@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 from dlsuite.data import cells, elastic, sources
 from dlsuite.errors import ConfigError, DataError, nearest
 from dlsuite.tasks.images import Images, standardized
+from dlsuite.tasks.supervised import SPLITS
 from dlsuite.training.learner import Batch
 
 # What this task adds to a config, with what is allowed (`checks.DEMANDS`).
@@ -63,10 +64,10 @@ class Segmentation(Images):
     data = self.config.data
     if data.resize:
       raise ConfigError(f"data.resize={data.resize} must be 0: task='segmentation' takes tiles of data.tile pixels a side")
-    unlabelled = (self.builder.info.metadata or {}).get("unlabelled", ())
-    for key in ("train", "valid", "test"):
-      if data[key].partition("[")[0] in unlabelled:
-        raise DataError(f"data.{key}={data[key]!r} of {self.builder.name} has no labels")
+    for key in SPLITS:
+      builder = self.builder_of(key)
+      if data[key].partition("[")[0] in (builder.info.metadata or {}).get("unlabelled", ()):
+        raise DataError(f"data.{key}={data[key]!r} of {builder.name} has no labels")
     self.metrics = ("loss", "error", *(f"{kind}_{c}" for kind in ("both", "either") for c in range(self.num_classes)))
     if data.foreground and data.foreground not in self.class_names:
       raise ConfigError(f"data.foreground={data.foreground!r} is no class of {self.builder.name}"

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dlsuite.data import pipeline, randomness, sources
+from dlsuite.data import other_set, pipeline, randomness, sources
 from dlsuite.data.feed import Feed, Stream
 from dlsuite.data.pipeline import Augment, Evaluation, Split
 from dlsuite.tasks.base import Measurement, Task
 from dlsuite.training import steps
 from dlsuite.training.learner import Batch
 
+SPLITS = ("train", "valid", "test")
 _EVALUATION = 2**40  # stands for the step in the noise of an evaluation
 
 
@@ -23,41 +24,75 @@ class Supervised(Task):
   Subclasses give `build_networks`, `outputs`, `losses` and, if they augment, `augment`.
 
   Attributes:
+    builder: of the tfds set, once `open` was called.
+    test_builder: of the set that is tested on, where it is another one (`data.test_name`).
     noise_size: how many standard normal numbers each example brings along as `noise`; those of a row depend on seed, step
       and its place in the global batch, in an evaluation on seed and its place in the split.
   """
 
+  builder: Any
+  test_builder: Any = None
   augment: Augment | None = None
   noise_size: int = 0
 
   def open(self, prepare: bool = True) -> None:
-    """Finds the tfds set and checks that no two splits share examples."""
-    self.builder = self.open_builder(prepare)
+    """Finds the tfds sets and checks that no two splits share examples."""
+    self.open_sets(prepare)
     if self.builder.info.splits:
-      sources.check_disjoint(self.builder, {key: self.config.data[key] for key in ("train", "valid", "test")})
       sources.check_batch(self.builder, self.config.data.train, self.config.data.batch_size)
+      if self.test_builder and self.test_builder.info.splits:
+        ours, theirs = (self.split(key).examples().element_spec for key in ("train", "test"))
+        other_set.check_specs(ours, theirs, self.config.data)
 
-  def open_builder(self, prepare: bool) -> Any:
-    """Returns the tfds builder of the data."""
-    return sources.open_builder(self.config.data.name, prepare)
+  def open_sets(self, prepare: bool) -> None:
+    """Finds the set that is learnt, and another one that is tested on where there is one.
+
+    Raises:
+      DataError: if one is missing or two splits share examples, or the two sets do not go together.
+    """
+    data = self.config.data
+    self.builder = self.open_builder(data.name, prepare)
+    if data.test_name:
+      other = self.open_builder(data.test_name, prepare, "data.test_name")
+      if other.info.full_name != self.builder.info.full_name:
+        other_set.check(self.builder, other, data)
+        self.test_builder = other
+    learnt, tested = (SPLITS[:2], SPLITS[2:]) if self.test_builder else (SPLITS, ())
+    for builder, keys in ((self.builder, learnt), (self.test_builder, tested)):
+      if keys and builder.info.splits:
+        sources.check_disjoint(builder, {key: data[key] for key in keys})
+
+  def open_builder(self, name: str, prepare: bool, key: str = "data.name") -> Any:
+    """Returns the tfds builder of a set that the config names as `key`."""
+    return sources.open_builder(name, prepare, key)
+
+  def builder_of(self, split: str) -> Any:
+    """Returns the tfds builder of the set that `train`, `valid` or `test` is read from."""
+    return self.test_builder if split == "test" and self.test_builder else self.builder
 
   @property
   def data_identity(self) -> str:
-    """The set's name and version."""
-    return str(self.builder.info.full_name)
+    """The set's name and version, and those of the set that is tested on, if it is another one."""
+    return f"{self.builder.info.full_name}{self.tested_on}"
+
+  @property
+  def tested_on(self) -> str:
+    """What the identity of the data ends in: the set that is tested on, if it is another one."""
+    return f", tested on {self.test_builder.info.full_name}" if self.test_builder else ""
 
   def describe_data(self) -> tuple[str, list[list[str]]]:
-    """Returns the set's full name and what each split reads."""
-    splits, data = self.builder.info.splits, self.config.data
+    """Returns the full name of the set, or of the two, and what each split reads."""
+    data = self.config.data
 
-    def size(split: str) -> str:
-      return "-" if not split else f"{splits[split].num_examples:,}" if splits else "not prepared"
+    def size(key: str) -> str:
+      splits = self.builder_of(key).info.splits
+      return "-" if not data[key] else f"{splits[data[key]].num_examples:,}" if splits else "not prepared"
 
-    return self.data_identity, [[key, data[key] or "-", size(data[key])] for key in ("train", "valid", "test")]
+    return self.data_identity, [[key, data[key] or "-", size(key)] for key in SPLITS]
 
   def split(self, key: str) -> Split:
     """Returns a split ready to be read; `key` is `train`, `valid` or `test`."""
-    return Split.open(self.builder, self.config, key)
+    return Split.open(self.builder_of(key), self.config, key)
 
   @functools.cached_property
   def _train_split(self) -> Split:

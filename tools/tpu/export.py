@@ -223,15 +223,18 @@ class Exporter:
 
   def _found(self, kind: str) -> tuple[Specs, bool]:
     task: Any = self._task
-    if _is_plain(task) and not task.builder.info.splits:
+    split = "train" if kind == "train" else "valid" if self.config.data.valid else "test"
+    prepared = not isinstance(task, Supervised) or bool(task.builder_of(split).info.splits)
+    if _is_plain(task) and not prepared:
       return self._from_features(kind), False
-    if hasattr(task, "builder") and not task.builder.info.splits:
-      name = self.config.data.name
-      raise DataError(f"data.name={name!r} is not prepared on this machine, and task={self.config.task!r} takes its shapes "
+    if not prepared:
+      key = "test_name" if task.builder_of(split) is task.test_builder else "name"
+      name = self.config.data[key]
+      raise DataError(f"data.{key}={name!r} is not prepared on this machine, and task={self.config.task!r} takes its shapes "
                       f"from it; prepare it with: python -c \"import tensorflow_datasets as tfds; "
                       f"tfds.builder('{name}').download_and_prepare()\"")
     if kind == "evaluate":
-      return dict(task.evaluation("valid" if self.config.data.valid else "test").batches.element_spec), False
+      return dict(task.evaluation(split).batches.element_spec), False
     source = task.feed(0).source(0, 1)
     if is_stacked(source):
       return {word: tf.TensorSpec(value.shape[1:], value.dtype) for word, value in source.items()}, True
