@@ -7,7 +7,8 @@ trick for parallelizing convolutional neural networks", arXiv:1404.5997.
     python -m dlsuite.main --config=experiments/vision/alexnet.py --workdir=/tmp/alexnet_digits
     python -m dlsuite.main --config=experiments/vision/alexnet.py:imagenet --workdir=/tmp/alexnet
 
-Arguments: `imagenet` or `imagenette` (ten of its classes), else the 8x8 digits inside scikit-learn; `one_tower`; `smoke`.
+Arguments: `imagenet` or `imagenette` (ten of its classes), else the 8x8 digits inside scikit-learn; `v2` (with `imagenet`: the
+test is on ImageNet-V2); `one_tower`; `smoke`.
 
 Deviations:
 1. Random crops of 224 pixels come from the whole image, scaled to a shorter side of 256, not from its central square alone.
@@ -24,30 +25,27 @@ here. The digits: a minute and a half on two CPU cores.
 from ml_collections import ConfigDict
 
 from dlsuite.config import defaults, finish, parse_arg
-from dlsuite.errors import ConfigError
+from dlsuite.data import known_sets
 
 PUBLISHED = "imagenet"  # the argument of the paper's own protocol
 
 
 def get_config(arg: str = "") -> ConfigDict:
   """Returns the config of one variant."""
-  args = parse_arg(arg, imagenet=False, imagenette=False, one_tower=False, smoke=False)
-  if args.imagenet and args.imagenette:
-    raise ConfigError("config arguments 'imagenet' and 'imagenette' exclude each other")
-  photos = not args.smoke and (args.imagenet or args.imagenette)
+  args = parse_arg(arg, imagenet=False, imagenette=False, v2=False, one_tower=False, smoke=False)
+  photos = known_sets.chosen(args)
   c = defaults("alexnet_one_tower" if args.one_tower else "alexnet", task="classification")
 
   c.model.name = "vision.alexnet"
   c.model.towers = 1 if args.one_tower else 2
   if photos:
     c.model.filters = (64, 192, 384, 256, 256) if args.one_tower else (96, 256, 384, 384, 256)
-    _photos(c, args.imagenet)
+    _photos(c, photos)
   else:
     c.model.filters = (16, 48, 96, 64, 64) if args.one_tower else (24, 64, 96, 96, 64)
     _digits(c)
-  c.data.features = {"image": "image", "label": "label"}
 
-  if photos and args.imagenet:
+  if photos == "imagenet":
     c.data.batch_size = 128
     c.train.epochs = 90.0
     c.optimizer.name = "sgd"
@@ -70,38 +68,31 @@ def get_config(arg: str = "") -> ConfigDict:
   c.reference.update(metric="error", unit="%", paper=paper)
   if not photos:
     c.reference.protocol = "fixed split 1,197/200/400"
-  elif args.imagenet and not args.one_tower:
+  elif photos == "imagenet" and not args.one_tower:
     c.reference.update(value=40.7, table="table 2, 1 CNN",
                        protocol="1.2 million training images, mean of ten crops of the validation images")
     c.evaluate.augment = "ten_crop"
     c.evaluate.batch_size = 64  # 640 crops at once
+  if args.v2 and photos:
+    known_sets.test_on_imagenet_v2(c)
   return finish(c, smoke=args.smoke)
 
 
-def _photos(c: ConfigDict, imagenet: bool) -> None:
-  c.data.name = "imagenet2012" if imagenet else "imagenette/320px-v2"
-  kept = 1_271_167 if imagenet else 8_469  # of 1,281,167 and 9,469
-  c.data.train, c.data.valid, c.data.test = f"train[:{kept}]", f"train[{kept}:]", "validation"
-  c.data.crop = 224
+def _photos(c: ConfigDict, name: str) -> None:
+  known_sets.photographs(c, name)
   c.data.augment.crop = "vgg"
   c.data.augment.scales = (256.0, 256.0)
-  c.data.augment.flip = True
   c.data.augment.lighting = 0.1  # section 4.1: noise along the principal components of the colours
-  # Pixels stay between 0 and 255, less the mean colour: the initial weights of 0.01 are made for that.
-  c.data.mean, c.data.std = (0.485, 0.456, 0.406), (1 / 255, 1 / 255, 1 / 255)
   c.evaluate.batch_size = 250
-  if not imagenet:
-    c.data.std = (0.229, 0.224, 0.225)
+  if name == "imagenet":  # pixels from 0 to 255, less the mean colour: the initial weights of 0.01 are made for that
+    c.data.std = (1 / 255, 1 / 255, 1 / 255)
+  else:
     c.data.batch_size = 64
     c.train.epochs = 40.0
 
 
 def _digits(c: ConfigDict) -> None:
-  c.data.name = "optical_digits"
-  c.data.train, c.data.valid, c.data.test = "train", "valid", "test"
-  c.data.resize = 16
-  c.data.mean, c.data.std = (0.3,), (0.35,)
-  c.data.augment.pad_crop = 1
+  known_sets.digits(c)
   c.data.batch_size = 32
   c.model.stem_kernel, c.model.stem_stride, c.model.stem_padding = 3, 1, 1
   c.model.units = 128

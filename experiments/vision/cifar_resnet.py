@@ -33,6 +33,7 @@ bfloat16 950 a second). `fast`: 43 minutes there (README's results).
 from ml_collections import ConfigDict
 
 from dlsuite.config import defaults, finish, parse_arg, set_duration
+from dlsuite.data import known_sets
 from dlsuite.errors import ConfigError, one_of
 
 PUBLISHED = "cifar10"  # the argument of the paper's own protocol
@@ -47,9 +48,7 @@ def get_config(arg: str = "") -> ConfigDict:
   """Returns the config of one variant."""
   args = parse_arg(arg, cifar10=False, cifar100=False, fast=False, epochs=0.0, depth=0, se=False, preactivation=False,
                    bottleneck=False, augment="", smoke=False)
-  if args.cifar10 and args.cifar100:
-    raise ConfigError("config arguments 'cifar10' and 'cifar100' exclude each other")
-  cifar = not args.smoke and (args.cifar10 or args.cifar100)
+  cifar = known_sets.chosen(args)
   if args.bottleneck and not args.preactivation:
     raise ConfigError("config argument 'bottleneck' needs 'preactivation'")
   if args.augment and args.augment not in _AUGMENT:
@@ -59,11 +58,10 @@ def get_config(arg: str = "") -> ConfigDict:
   c = defaults(name, task="classification")
 
   if cifar:
-    _cifar(c, 10 if args.cifar10 else 100)
+    _cifar(c, cifar)
     c.data.augment.update(_AUGMENT.get(args.augment, {}))
   else:
     _digits(c)
-  c.data.features = {"image": "image", "label": "label"}
 
   c.model.name = "vision.cifar_resnet"
   c.model.depth = args.depth
@@ -103,24 +101,14 @@ def get_config(arg: str = "") -> ConfigDict:
   return finish(c, smoke=args.smoke)
 
 
-def _cifar(c: ConfigDict, classes: int) -> None:
-  c.data.name = f"cifar{classes}"
-  c.data.train, c.data.valid, c.data.test = "train[:45000]", "train[45000:]", "test"
-  c.data.mean, c.data.std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-  if classes == 100:
-    c.data.mean, c.data.std = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
-  c.data.augment.pad_crop = 4
-  c.data.augment.flip = True
+def _cifar(c: ConfigDict, name: str) -> None:
+  known_sets.cifar(c, name)
   c.data.batch_size = 128
   c.train.steps = 64_000
 
 
 def _digits(c: ConfigDict) -> None:
-  c.data.name = "optical_digits"
-  c.data.train, c.data.valid, c.data.test = "train", "valid", "test"
-  c.data.resize = 16
-  c.data.mean, c.data.std = (0.3,), (0.35,)
-  c.data.augment.pad_crop = 1
+  known_sets.digits(c)
   c.data.batch_size = 32
   c.train.epochs = 20.0
   c.evaluate.every_epochs = 5.0

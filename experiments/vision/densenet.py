@@ -8,9 +8,9 @@ shifts and flips: DenseNet-BC (L=100, k=12, 0.8M parameters) 4.51% test error on
     python -m dlsuite.main --config=experiments/vision/densenet.py:cifar10 --workdir=/tmp/densenet_bc100
     python -m dlsuite.main --config=experiments/vision/densenet.py:imagenet,depth=169 --workdir=/tmp/densenet169
 
-Arguments: `cifar10`, `cifar100`, `imagenet` or `imagenette` (else the 8x8 digits inside scikit-learn), `depth` (100;
-photographs 121, digits 22), `growth` (12; photographs the paper's, digits 8), `plain` (CIFAR and digits: neither bottlenecks
-nor compression, depth 40), `smoke`.
+Arguments: `cifar10`, `cifar100`, `imagenet` or `imagenette` (else the 8x8 digits inside scikit-learn), `v2` (with `imagenet`:
+the test is on ImageNet-V2), `depth` (100; photographs 121, digits 22), `growth` (12; photographs the paper's, digits 8),
+`plain` (CIFAR and digits: neither bottlenecks nor compression, depth 40), `smoke`.
 
 Deviations:
 1. The last 5,000 (CIFAR) or 10,000 (ImageNet) training images are held out and watched; ImageNet's validation set is our test
@@ -27,6 +27,7 @@ Cost: DenseNet-BC (L=100, k=12) on CIFAR is 0.3 GFLOP (multiply-adds) an image f
 from ml_collections import ConfigDict
 
 from dlsuite.config import defaults, finish, parse_arg
+from dlsuite.data import known_sets
 from dlsuite.errors import ConfigError
 
 PUBLISHED = "cifar10"  # the argument of the paper's own protocol
@@ -39,12 +40,9 @@ _IMAGENET = {121: 25.0, 169: 23.6, 201: 22.5, 161: 22.2}  # % top-1
 
 def get_config(arg: str = "") -> ConfigDict:
   """Returns the config of one variant."""
-  args = parse_arg(arg, cifar10=False, cifar100=False, imagenet=False, imagenette=False, depth=0, growth=0, plain=False,
-                   smoke=False)
-  chosen = [name for name in ("cifar10", "cifar100", "imagenet", "imagenette") if getattr(args, name)]
-  if len(chosen) > 1:
-    raise ConfigError(f"config arguments '{chosen[0]}' and '{chosen[1]}' exclude each other")
-  data = "digits" if args.smoke or not chosen else chosen[0]
+  args = parse_arg(arg, cifar10=False, cifar100=False, imagenet=False, imagenette=False, v2=False, depth=0, growth=0,
+                   plain=False, smoke=False)
+  data = known_sets.chosen(args) or "digits"
   large = data.startswith("imagenet")
   if large and args.plain:
     raise ConfigError(f"config argument 'plain' is for CIFAR and the digits, not for '{data}'")
@@ -63,8 +61,10 @@ def get_config(arg: str = "") -> ConfigDict:
   c.optimizer.learning_rate = 0.1
   c.optimizer.arguments = {"momentum": 0.9, "nesterov": True}
   c.optimizer.l2 = 0.5e-4
-  (_digits if data == "digits" else _photographs if large else _cifar)(c, data)
-  c.data.features = {"image": "image", "label": "label"}
+  if data == "digits":
+    _digits(c)
+  else:
+    (_photographs if large else _cifar)(c, data)
 
   c.checkpoint.select = "last"  # as the paper: the weights at the end of the schedule
   c.analyses = ("first_layer_filters",) if data == "imagenet" else ("confusion_matrix", "mistakes", "first_layer_filters")
@@ -79,17 +79,13 @@ def get_config(arg: str = "") -> ConfigDict:
   elif (args.plain, depth, growth) in _CIFAR:
     c.reference.update(value=_CIFAR[args.plain, depth, growth][data == "cifar100"], table="table 2",
                        protocol="50,000 training images, shifts and flips, 10,000 test images")
+  if args.v2 and data == "imagenet":
+    known_sets.test_on_imagenet_v2(c)
   return finish(c, smoke=args.smoke)
 
 
 def _cifar(c: ConfigDict, name: str) -> None:
-  c.data.name = name
-  c.data.train, c.data.valid, c.data.test = "train[:45000]", "train[45000:]", "test"
-  c.data.mean, c.data.std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-  if name == "cifar100":
-    c.data.mean, c.data.std = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
-  c.data.augment.pad_crop = 4
-  c.data.augment.flip = True
+  known_sets.cifar(c, name)
   c.data.batch_size = 64
   c.train.epochs = 300.0
   c.optimizer.schedule.name = "step"
@@ -98,33 +94,23 @@ def _cifar(c: ConfigDict, name: str) -> None:
 
 
 def _photographs(c: ConfigDict, name: str) -> None:
+  known_sets.photographs(c, name)
   if name == "imagenet":
-    c.data.name = "imagenet2012"
-    c.data.train, c.data.valid, c.data.test = "train[:1271167]", "train[1271167:]", "validation"
     c.data.batch_size = 256
     c.train.epochs = 90.0
   else:
-    c.data.name = "imagenette/320px-v2"
-    c.data.train, c.data.valid, c.data.test = "train[:8469]", "train[8469:]", "validation"
     c.data.batch_size = 64
     c.train.epochs = 60.0
     c.optimizer.learning_rate = 0.025  # the batch is a quarter
-  c.data.crop, c.data.shorter = 224, 256
   c.data.augment.crop = "inception"
-  c.data.augment.flip = True
-  c.data.mean, c.data.std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
   c.optimizer.schedule.name = "step"
   c.optimizer.schedule.milestones = (1 / 3, 2 / 3)
   c.optimizer.schedule.factor = 0.1
   c.evaluate.batch_size = 256
 
 
-def _digits(c: ConfigDict, name: str) -> None:
-  c.data.name = f"optical_{name}"
-  c.data.train, c.data.valid, c.data.test = "train", "valid", "test"
-  c.data.resize = 16
-  c.data.mean, c.data.std = (0.3,), (0.35,)
-  c.data.augment.pad_crop = 1
+def _digits(c: ConfigDict) -> None:
+  known_sets.digits(c)
   c.data.batch_size = 32
   c.optimizer.schedule.name = "one_cycle"
   c.train.epochs = 15.0

@@ -6,7 +6,8 @@ top-5 error on the validation images of ILSVRC-2014; the paper has no top-1 erro
     python -m dlsuite.main --config=experiments/vision/googlenet.py --workdir=/tmp/googlenet_digits
     python -m dlsuite.main --config=experiments/vision/googlenet.py:imagenet --workdir=/tmp/googlenet
 
-Arguments: `imagenet` or `imagenette` (ten of its classes), else the 8x8 digits inside scikit-learn; `batch_norm`; `smoke`.
+Arguments: `imagenet` or `imagenette` (ten of its classes), else the 8x8 digits inside scikit-learn; `v2` (with `imagenet`: the
+test is on ImageNet-V2); `batch_norm`; `smoke`.
 
 Deviations:
 1. Synchronous training with batches of 256, which the paper does not say, and a rate of 0.01 at first, falling by 4% every 8
@@ -24,17 +25,15 @@ Cost: 1.6 billion multiplications an image forward; `imagenet` has not been run 
 from ml_collections import ConfigDict
 
 from dlsuite.config import defaults, finish, parse_arg
-from dlsuite.errors import ConfigError
+from dlsuite.data import known_sets
 
 PUBLISHED = "imagenet"  # the argument of the paper's own protocol
 
 
 def get_config(arg: str = "") -> ConfigDict:
   """Returns the config of one variant."""
-  args = parse_arg(arg, imagenet=False, imagenette=False, batch_norm=False, smoke=False)
-  if args.imagenet and args.imagenette:
-    raise ConfigError("config arguments 'imagenet' and 'imagenette' exclude each other")
-  photos = not args.smoke and (args.imagenet or args.imagenette)
+  args = parse_arg(arg, imagenet=False, imagenette=False, v2=False, batch_norm=False, smoke=False)
+  photos = known_sets.chosen(args)
   c = defaults("googlenet", task="classification")
 
   c.model.name = "vision.googlenet"
@@ -43,12 +42,11 @@ def get_config(arg: str = "") -> ConfigDict:
   c.model.response_norm = not c.model.batch_norm
   c.loss.auxiliary = 0.3
   if photos:
-    _photos(c, args.imagenet)
+    _photos(c, photos)
   else:
     _digits(c)
-  c.data.features = {"image": "image", "label": "label"}
 
-  if photos and args.imagenet:
+  if photos == "imagenet":
     c.data.batch_size = 256
     c.train.epochs = 100.0
     c.optimizer.name = "sgd"
@@ -70,32 +68,25 @@ def get_config(arg: str = "") -> ConfigDict:
   c.reference.update(metric="error", unit="%", paper="Szegedy et al. 2015, GoogLeNet")
   if not photos:
     c.reference.protocol = "fixed split 1,197/200/400"
-  elif args.imagenet:
+  elif photos == "imagenet":
     c.reference.update(metric="top5_error", value=10.07, table="table 3, one model and one crop",
                        protocol="1.2 million training images, one crop of the validation images, top-5")
+  if args.v2 and photos:
+    known_sets.test_on_imagenet_v2(c)
   return finish(c, smoke=args.smoke)
 
 
-def _photos(c: ConfigDict, imagenet: bool) -> None:
-  c.data.name = "imagenet2012" if imagenet else "imagenette/320px-v2"
-  kept = 1_271_167 if imagenet else 8_469  # of 1,281,167 and 9,469
-  c.data.train, c.data.valid, c.data.test = f"train[:{kept}]", f"train[{kept}:]", "validation"
-  c.data.crop = 224
+def _photos(c: ConfigDict, name: str) -> None:
+  known_sets.photographs(c, name)
   c.data.augment.crop = "inception"  # section 6: areas from 8% to 100%, ratios from 3/4 to 4/3
-  c.data.augment.flip = True
-  c.data.mean, c.data.std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
   c.evaluate.batch_size = 250
-  if not imagenet:
+  if name == "imagenette":
     c.data.batch_size = 64
     c.train.epochs = 60.0
 
 
 def _digits(c: ConfigDict) -> None:
-  c.data.name = "optical_digits"
-  c.data.train, c.data.valid, c.data.test = "train", "valid", "test"
-  c.data.resize = 16
-  c.data.mean, c.data.std = (0.3,), (0.35,)
-  c.data.augment.pad_crop = 1
+  known_sets.digits(c)
   c.data.batch_size = 32
   c.model.width = 0.125
   c.model.stem_stride, c.model.stem_pool = 1, False

@@ -6,7 +6,8 @@ arXiv:1512.00567. Table 3, one model and one crop: 21.2% top-1 and 5.6% top-5 er
     python -m dlsuite.main --config=experiments/vision/inception_v3.py --workdir=/tmp/inception_digits
     python -m dlsuite.main --config=experiments/vision/inception_v3.py:imagenet --workdir=/tmp/inception_v3
 
-Arguments: `imagenet` or `imagenette` (ten of its classes), else the 8x8 digits inside scikit-learn; `smoke`.
+Arguments: `imagenet` or `imagenette` (ten of its classes), else the 8x8 digits inside scikit-learn; `v2` (with `imagenet`: the
+test is on ImageNet-V2); `smoke`.
 
 Deviations:
 1. Synchronous training with batches of 256 and a warm-up of 5 epochs; the paper's 50 replicas of batch 32 are not in step.
@@ -23,29 +24,26 @@ Cost: 5.7 billion multiplications an image forward; `imagenet` has not been run 
 from ml_collections import ConfigDict
 
 from dlsuite.config import defaults, finish, parse_arg
-from dlsuite.errors import ConfigError
+from dlsuite.data import known_sets
 
 PUBLISHED = "imagenet"  # the argument of the paper's own protocol
 
 
 def get_config(arg: str = "") -> ConfigDict:
   """Returns the config of one variant."""
-  args = parse_arg(arg, imagenet=False, imagenette=False, smoke=False)
-  if args.imagenet and args.imagenette:
-    raise ConfigError("config arguments 'imagenet' and 'imagenette' exclude each other")
-  photos = not args.smoke and (args.imagenet or args.imagenette)
+  args = parse_arg(arg, imagenet=False, imagenette=False, v2=False, smoke=False)
+  photos = known_sets.chosen(args)
   c = defaults("inception_v3", task="classification")
 
   c.model.name = "vision.inception_v3"
   c.model.auxiliary = True
   c.loss.auxiliary = 0.4
   if photos:
-    _photos(c, args.imagenet)
+    _photos(c, photos)
   else:
     _digits(c)
-  c.data.features = {"image": "image", "label": "label"}
 
-  if photos and args.imagenet:
+  if photos == "imagenet":
     c.data.batch_size = 256
     c.train.epochs = 100.0
     c.optimizer.name = "rmsprop"
@@ -70,32 +68,26 @@ def get_config(arg: str = "") -> ConfigDict:
   c.reference.update(metric="error", unit="%", paper="Szegedy et al. 2016, Inception-v3")
   if not photos:
     c.reference.protocol = "fixed split 1,197/200/400"
-  elif args.imagenet:
+  elif photos == "imagenet":
     c.reference.update(value=21.2, table="table 3", protocol="1.3 million training images, one crop of the validation images")
+  if args.v2 and photos:
+    known_sets.test_on_imagenet_v2(c)
   return finish(c, smoke=args.smoke)
 
 
-def _photos(c: ConfigDict, imagenet: bool) -> None:
-  c.data.name = "imagenet2012" if imagenet else "imagenette/320px-v2"
-  kept = 1_271_167 if imagenet else 8_469  # of 1,281,167 and 9,469
-  c.data.train, c.data.valid, c.data.test = f"train[:{kept}]", f"train[{kept}:]", "validation"
-  c.data.crop = 299
+def _photos(c: ConfigDict, name: str) -> None:
+  known_sets.photographs(c, name, 299)
   c.data.shorter = 342  # 299 is seven eighths of it
   c.data.augment.crop = "inception"
-  c.data.augment.flip = True
   c.data.mean, c.data.std = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)  # as the published weights need it
   c.evaluate.batch_size = 100
-  if not imagenet:
+  if name == "imagenette":
     c.data.batch_size = 64
     c.train.epochs = 60.0
 
 
 def _digits(c: ConfigDict) -> None:
-  c.data.name = "optical_digits"
-  c.data.train, c.data.valid, c.data.test = "train", "valid", "test"
-  c.data.resize = 24
-  c.data.mean, c.data.std = (0.3,), (0.35,)
-  c.data.augment.pad_crop = 1
+  known_sets.digits(c, 24)
   c.data.batch_size = 32
   c.model.width = 0.125
   c.model.stem_stride, c.model.stem_pool = 1, False

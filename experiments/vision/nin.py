@@ -6,8 +6,8 @@ and mirrored images, 10.41% without; table 2: 35.68% on CIFAR-100 without. The n
     python -m dlsuite.main --config=experiments/vision/nin.py:cifar10 --workdir=/tmp/nin
     python -m dlsuite.main --config=experiments/vision/nin.py:cifar10,width=0.25,epochs=30 --workdir=/tmp/nin_quarter
 
-Arguments: `cifar10`, `cifar100`, `imagenet` or `imagenette` (ten of its classes), else the 8x8 digits inside scikit-learn;
-`width`, a factor on all channels; `epochs`; `smoke`.
+Arguments: `cifar10`, `cifar100`, `imagenet` or `imagenette` (ten of its classes), else the 8x8 digits inside scikit-learn; `v2`
+(with `imagenet`: the test is on ImageNet-V2); `width`, a factor on all channels; `epochs`; `smoke`.
 
 Deviations:
 1. Mean and standard deviation a channel instead of global contrast normalisation and ZCA whitening.
@@ -22,18 +22,16 @@ Cost: 0.22 billion multiplications an image forward, five times those of ResNet-
 from ml_collections import ConfigDict
 
 from dlsuite.config import defaults, finish, parse_arg
-from dlsuite.errors import ConfigError
+from dlsuite.data import known_sets
 
 PUBLISHED = "cifar10"  # the argument of the paper's own protocol
 
 
 def get_config(arg: str = "") -> ConfigDict:
   """Returns the config of one variant."""
-  args = parse_arg(arg, cifar10=False, cifar100=False, imagenet=False, imagenette=False, width=0.0, epochs=0.0, smoke=False)
-  chosen = [name for name in ("cifar10", "cifar100", "imagenet", "imagenette") if getattr(args, name)]
-  if len(chosen) > 1:
-    raise ConfigError(f"config arguments {' and '.join(map(repr, chosen))} exclude each other")
-  data = "digits" if args.smoke or not chosen else chosen[0]
+  args = parse_arg(arg, cifar10=False, cifar100=False, imagenet=False, imagenette=False, v2=False, width=0.0, epochs=0.0,
+                   smoke=False)
+  data = known_sets.chosen(args) or "digits"
   c = defaults("nin", task="classification")
 
   c.model.name = "vision.nin"
@@ -42,8 +40,7 @@ def get_config(arg: str = "") -> ConfigDict:
   elif data.startswith("cifar"):
     _cifar(c, data)
   else:
-    _photos(c, data == "imagenet")
-  c.data.features = {"image": "image", "label": "label"}
+    _photos(c, data)
   if args.width:
     c.model.width = args.width
   if args.epochs:
@@ -72,43 +69,30 @@ def get_config(arg: str = "") -> ConfigDict:
                        protocol="50,000 training images, translated and mirrored, 10,000 test images")
   elif data == "cifar100":
     c.reference.update(value=35.68, table="table 2", protocol="50,000 training images, 10,000 test images")
+  if args.v2 and data == "imagenet":
+    known_sets.test_on_imagenet_v2(c)
   return finish(c, smoke=args.smoke)
 
 
 def _cifar(c: ConfigDict, name: str) -> None:
-  c.data.name = name
-  c.data.train, c.data.valid, c.data.test = "train[:45000]", "train[45000:]", "test"
-  c.data.mean, c.data.std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-  if name == "cifar100":
-    c.data.mean, c.data.std = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
-  c.data.augment.pad_crop = 4
-  c.data.augment.flip = True
+  known_sets.cifar(c, name)
   c.data.batch_size = 128
   c.train.epochs = 230.0
   c.evaluate.every_epochs = 5.0
 
 
-def _photos(c: ConfigDict, imagenet: bool) -> None:
+def _photos(c: ConfigDict, name: str) -> None:
   c.model.layout = "imagenet"
-  c.data.name = "imagenet2012" if imagenet else "imagenette/320px-v2"
-  kept = 1_271_167 if imagenet else 8_469  # of 1,281,167 and 9,469
-  c.data.train, c.data.valid, c.data.test = f"train[:{kept}]", f"train[{kept}:]", "validation"
-  c.data.crop = 224
+  known_sets.photographs(c, name)
   c.data.augment.crop = "vgg"
   c.data.augment.scales = (256.0, 256.0)
-  c.data.augment.flip = True
-  c.data.mean, c.data.std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-  c.data.batch_size = 128 if imagenet else 64
+  c.data.batch_size = 128 if name == "imagenet" else 64
   c.train.epochs = 60.0
   c.evaluate.batch_size = 250
 
 
 def _digits(c: ConfigDict) -> None:
-  c.data.name = "optical_digits"
-  c.data.train, c.data.valid, c.data.test = "train", "valid", "test"
-  c.data.resize = 16
-  c.data.mean, c.data.std = (0.3,), (0.35,)
-  c.data.augment.pad_crop = 1
+  known_sets.digits(c)
   c.data.batch_size = 32
   c.model.width = 0.25
   c.model.dropout = 0.2

@@ -7,8 +7,8 @@ For ResNet-18 and 34 table 2 has the error of ten crops: 27.88 and 25.03%.
     python -m dlsuite.main --config=experiments/vision/resnet.py:imagenet --workdir=/tmp/resnet50
     python -m dlsuite.main --config=experiments/vision/resnet.py:imagenette,depth=18 --workdir=/tmp/resnet18
 
-Arguments: `imagenet` or `imagenette` (ten of its classes; else the 8x8 digits inside scikit-learn), `depth` (50; on the digits
-18), `v15` (the stride of a bottleneck in its 3x3 convolution), `smoke`.
+Arguments: `imagenet` or `imagenette` (ten of its classes; else the 8x8 digits inside scikit-learn), `v2` (with `imagenet`: the
+test is on ImageNet-V2), `depth` (50; on the digits 18), `v15` (the stride of a bottleneck in its 3x3 convolution), `smoke`.
 
 Deviations:
 1. 90 epochs with the rate divided by 10 after 30 and 60, instead of 120 with divisions by hand when the error stands still.
@@ -25,7 +25,7 @@ Two CPU cores with AVX-512 train 9.8 images a second: `imagenette` would take 14
 from ml_collections import ConfigDict
 
 from dlsuite.config import defaults, finish, parse_arg
-from dlsuite.errors import ConfigError
+from dlsuite.data import known_sets
 
 PUBLISHED = "imagenet"  # the argument of the paper's own protocol
 
@@ -35,11 +35,9 @@ _TEN_CROPS = {18: 27.88, 34: 25.03}  # table 2
 
 def get_config(arg: str = "") -> ConfigDict:
   """Returns the config of one variant."""
-  args = parse_arg(arg, imagenet=False, imagenette=False, depth=0, v15=False, smoke=False)
-  if args.imagenet and args.imagenette:
-    raise ConfigError("config arguments 'imagenet' and 'imagenette' exclude each other")
-  large = not args.smoke and (args.imagenet or args.imagenette)
-  depth = args.depth or (50 if large else 18)
+  args = parse_arg(arg, imagenet=False, imagenette=False, v2=False, depth=0, v15=False, smoke=False)
+  photos = known_sets.chosen(args)
+  depth = args.depth or (50 if photos else 18)
   c = defaults(f"resnet{depth}", task="classification")
 
   c.model.name = "vision.resnet"
@@ -51,17 +49,16 @@ def get_config(arg: str = "") -> ConfigDict:
   c.optimizer.arguments = {"momentum": 0.9}
   c.optimizer.l2 = 0.5e-4
 
-  if large:
-    _photographs(c, args.imagenet)
+  if photos:
+    _photographs(c, photos)
   else:
     _digits(c)
-  c.data.features = {"image": "image", "label": "label"}
 
   c.checkpoint.select = "last"  # as the paper: the weights at the end of the schedule
   c.analyses = ("confusion_matrix", "mistakes", "first_layer_filters")
 
   c.reference.update(metric="error", unit="%", paper=f"He et al. 2015, ResNet-{depth}")
-  if args.imagenet and large:
+  if photos == "imagenet":
     c.analyses = ("first_layer_filters",)
     if depth in _ONE_CROP:
       c.reference.update(value=_ONE_CROP[depth], table="the authors' repository",
@@ -70,27 +67,23 @@ def get_config(arg: str = "") -> ConfigDict:
       c.reference.update(value=_TEN_CROPS[depth], table="table 2", protocol="ten crops of 50,000 validation images, top-1")
       c.evaluate.augment = "ten_crop"
       c.evaluate.batch_size = 64  # 640 crops at once
-  elif not large:
+  elif not photos:
     c.reference.protocol = "fixed split 1,197/200/400"
+  if args.v2 and photos:
+    known_sets.test_on_imagenet_v2(c)
   return finish(c, smoke=args.smoke)
 
 
-def _photographs(c: ConfigDict, imagenet: bool) -> None:
-  if imagenet:
-    c.data.name = "imagenet2012"
-    c.data.train, c.data.valid, c.data.test = "train[:1271167]", "train[1271167:]", "validation"
+def _photographs(c: ConfigDict, name: str) -> None:
+  known_sets.photographs(c, name)
+  if name == "imagenet":
     c.data.batch_size = 256
     c.train.epochs = 90.0
   else:
-    c.data.name = "imagenette/320px-v2"
-    c.data.train, c.data.valid, c.data.test = "train[:8469]", "train[8469:]", "validation"
     c.data.batch_size = 64
     c.train.epochs = 60.0
     c.optimizer.learning_rate = 0.025  # the batch is a quarter
-  c.data.crop, c.data.shorter = 224, 256
   c.data.augment.crop, c.data.augment.scales = "vgg", (256.0, 480.0)
-  c.data.augment.flip = True
-  c.data.mean, c.data.std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
   c.optimizer.schedule.name = "step"
   c.optimizer.schedule.milestones = (1 / 3, 2 / 3)
   c.optimizer.schedule.factor = 0.1
@@ -98,11 +91,7 @@ def _photographs(c: ConfigDict, imagenet: bool) -> None:
 
 
 def _digits(c: ConfigDict) -> None:
-  c.data.name = "optical_digits"
-  c.data.train, c.data.valid, c.data.test = "train", "valid", "test"
-  c.data.resize = 16
-  c.data.mean, c.data.std = (0.3,), (0.35,)
-  c.data.augment.pad_crop = 1
+  known_sets.digits(c)
   c.data.batch_size = 32
   c.model.stem, c.model.width = "cifar", 8
   c.optimizer.schedule.name = "one_cycle"

@@ -7,8 +7,9 @@ SE-ResNeXt-50 and 101, and of 22.37, 21.75 and 21.34% for SE-ResNet-50, 101 and 
     python -m dlsuite.main --config=experiments/vision/se_resnext.py:imagenet --workdir=/tmp/se_resnext50
     python -m dlsuite.main --config=experiments/vision/se_resnext.py:imagenette,resnet --workdir=/tmp/se_resnet50
 
-Arguments: `imagenet` or `imagenette` (ten of its classes; else the 8x8 digits inside scikit-learn), `resnet` (without groups,
-the stride of a bottleneck in its first convolution), `depth` (50, 101, 152), `smoke`.
+Arguments: `imagenet` or `imagenette` (ten of its classes; else the 8x8 digits inside scikit-learn), `v2` (with `imagenet`: the
+test is on ImageNet-V2), `resnet` (without groups, the stride of a bottleneck in its first convolution), `depth` (50, 101, 152),
+`smoke`.
 
 Deviations:
 1. 100 epochs, the rate divided by 10 every 30; the repository trains longer and does not say how long.
@@ -24,7 +25,7 @@ grouped convolutions as larger ordinary ones. The digits: two minutes.
 from ml_collections import ConfigDict
 
 from dlsuite.config import defaults, finish, parse_arg
-from dlsuite.errors import ConfigError
+from dlsuite.data import known_sets
 
 PUBLISHED = "imagenet"  # the argument of the paper's own protocol
 
@@ -34,10 +35,8 @@ _RESNET = {50: 22.37, 101: 21.75, 152: 21.34}
 
 def get_config(arg: str = "") -> ConfigDict:
   """Returns the config of one variant."""
-  args = parse_arg(arg, imagenet=False, imagenette=False, resnet=False, depth=50, smoke=False)
-  if args.imagenet and args.imagenette:
-    raise ConfigError("config arguments 'imagenet' and 'imagenette' exclude each other")
-  large = not args.smoke and (args.imagenet or args.imagenette)
+  args = parse_arg(arg, imagenet=False, imagenette=False, v2=False, resnet=False, depth=50, smoke=False)
+  photos = known_sets.chosen(args)
   c = defaults(f"se_{'resnet' if args.resnet else 'resnext'}{args.depth}", task="classification")
 
   c.model.name = "vision.se_resnext"
@@ -50,11 +49,10 @@ def get_config(arg: str = "") -> ConfigDict:
   c.optimizer.arguments = {"momentum": 0.9}
   c.optimizer.l2 = 0.5e-4
 
-  if large:
-    _photographs(c, args.imagenet)
+  if photos:
+    _photographs(c, photos)
   else:
     _digits(c, args.resnet)
-  c.data.features = {"image": "image", "label": "label"}
 
   c.checkpoint.select = "last"
   c.analyses = ("confusion_matrix", "mistakes", "first_layer_filters")
@@ -62,32 +60,28 @@ def get_config(arg: str = "") -> ConfigDict:
   kind = f"SE-ResNet-{args.depth}" if args.resnet else f"SE-ResNeXt-{args.depth}"
   c.reference.update(metric="error", unit="%", paper=f"Hu et al. 2017, {kind}")
   published = _RESNET if args.resnet else _RESNEXT
-  if args.imagenet and large:
+  if photos == "imagenet":
     c.analyses = ("first_layer_filters",)
     if args.depth in published:
       c.reference.update(value=published[args.depth], table="the authors' repository, table 1",
                          protocol="1,281,167 training images, one central crop of 50,000 validation images, top-1")
-  elif not large:
+  elif not photos:
     c.reference.protocol = "fixed split 1,197/200/400"
+  if args.v2 and photos:
+    known_sets.test_on_imagenet_v2(c)
   return finish(c, smoke=args.smoke)
 
 
-def _photographs(c: ConfigDict, imagenet: bool) -> None:
-  if imagenet:
-    c.data.name = "imagenet2012"
-    c.data.train, c.data.valid, c.data.test = "train[:1271167]", "train[1271167:]", "validation"
+def _photographs(c: ConfigDict, name: str) -> None:
+  known_sets.photographs(c, name)
+  if name == "imagenet":
     c.data.batch_size = 256
     c.train.epochs = 100.0
   else:
-    c.data.name = "imagenette/320px-v2"
-    c.data.train, c.data.valid, c.data.test = "train[:8469]", "train[8469:]", "validation"
     c.data.batch_size = 64
     c.train.epochs = 60.0
     c.optimizer.learning_rate = 0.025  # the batch is a quarter
-  c.data.crop, c.data.shorter = 224, 256
   c.data.augment.crop = "inception"
-  c.data.augment.flip = True
-  c.data.mean, c.data.std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
   c.optimizer.schedule.name = "step"
   c.optimizer.schedule.milestones = (0.3, 0.6, 0.9)
   c.optimizer.schedule.factor = 0.1
@@ -95,11 +89,7 @@ def _photographs(c: ConfigDict, imagenet: bool) -> None:
 
 
 def _digits(c: ConfigDict, resnet: bool) -> None:
-  c.data.name = "optical_digits"
-  c.data.train, c.data.valid, c.data.test = "train", "valid", "test"
-  c.data.resize = 16
-  c.data.mean, c.data.std = (0.3,), (0.35,)
-  c.data.augment.pad_crop = 1
+  known_sets.digits(c)
   c.data.batch_size = 32
   c.model.stem, c.model.width, c.model.se_ratio = "cifar", 8, 8
   c.model.groups, c.model.group_width = (1, 8) if resnet else (4, 4)

@@ -7,8 +7,8 @@ training at scales from 256 to 512 25.6% for 16 (D) and 25.5% for 19 (E).
     python -m dlsuite.main --config=experiments/vision/vgg.py --workdir=/tmp/vgg_digits
     python -m dlsuite.main --config=experiments/vision/vgg.py:imagenet,depth=16 --workdir=/tmp/vgg16
 
-Arguments: `imagenet` or `imagenette` (ten of its classes), else the 8x8 digits inside scikit-learn; `depth`; `batch_norm`;
-`smoke`.
+Arguments: `imagenet` or `imagenette` (ten of its classes), else the 8x8 digits inside scikit-learn; `v2` (with `imagenet`: the
+test is on ImageNet-V2); `depth`; `batch_norm`; `smoke`.
 
 Deviations:
 1. Glorot's initialisation for all depths, which section 3.1 found to do without the pre-training by a shallow network.
@@ -26,7 +26,7 @@ Cost: VGG-16 has 15.5 billion multiplications an image forward; the paper took t
 from ml_collections import ConfigDict
 
 from dlsuite.config import defaults, finish, parse_arg
-from dlsuite.errors import ConfigError
+from dlsuite.data import known_sets
 
 PUBLISHED = "imagenet"  # the argument of the paper's own protocol
 
@@ -35,23 +35,20 @@ _ERRORS = {11: 29.6, 13: 28.7, 16: 25.6, 19: 25.5}  # % top-1, table 3
 
 def get_config(arg: str = "") -> ConfigDict:
   """Returns the config of one variant."""
-  args = parse_arg(arg, imagenet=False, imagenette=False, depth=16, batch_norm=False, smoke=False)
-  if args.imagenet and args.imagenette:
-    raise ConfigError("config arguments 'imagenet' and 'imagenette' exclude each other")
-  photos = not args.smoke and (args.imagenet or args.imagenette)
+  args = parse_arg(arg, imagenet=False, imagenette=False, v2=False, depth=16, batch_norm=False, smoke=False)
+  photos = known_sets.chosen(args)
   c = defaults(f"vgg{args.depth}{'_bn' if args.batch_norm else ''}", task="classification")
 
   c.model.name = "vision.vgg"
   c.model.depth = args.depth
   c.model.batch_norm = args.batch_norm
   if photos:
-    _photos(c, args.imagenet)
+    _photos(c, photos)
     c.data.augment.scales = (256.0, 512.0) if args.depth >= 16 else (256.0, 256.0)
   else:
     _digits(c)
-  c.data.features = {"image": "image", "label": "label"}
 
-  if photos and args.imagenet:
+  if photos == "imagenet":
     c.data.batch_size = 256
     c.train.epochs = 74.0
     c.optimizer.name = "sgd"
@@ -73,33 +70,27 @@ def get_config(arg: str = "") -> ConfigDict:
   c.reference.update(metric="error", unit="%", paper=f"Simonyan & Zisserman 2015, VGG-{args.depth}")
   if not photos:
     c.reference.protocol = "fixed split 1,197/200/400"
-  elif args.imagenet and not args.batch_norm and args.depth in _ERRORS:
+  elif photos == "imagenet" and not args.batch_norm and args.depth in _ERRORS:
     c.reference.update(value=_ERRORS[args.depth], table="table 3",
                        protocol="1.3 million training images, dense evaluation of the validation images at one scale")
+  if args.v2 and photos:
+    known_sets.test_on_imagenet_v2(c)
   return finish(c, smoke=args.smoke)
 
 
-def _photos(c: ConfigDict, imagenet: bool) -> None:
-  c.data.name = "imagenet2012" if imagenet else "imagenette/320px-v2"
-  kept = 1_271_167 if imagenet else 8_469  # of 1,281,167 and 9,469
-  c.data.train, c.data.valid, c.data.test = f"train[:{kept}]", f"train[{kept}:]", "validation"
-  c.data.crop = 224
+def _photos(c: ConfigDict, name: str) -> None:
+  known_sets.photographs(c, name)
   c.data.augment.crop = "vgg"
-  c.data.augment.flip = True
   # As the paper: pixels from 0 to 255, less the mean colour; converted weights of Keras need just these.
   c.data.mean, c.data.std = (123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 255)
   c.evaluate.batch_size = 100
-  if not imagenet:
+  if name == "imagenette":
     c.data.batch_size = 64
     c.train.epochs = 40.0
 
 
 def _digits(c: ConfigDict) -> None:
-  c.data.name = "optical_digits"
-  c.data.train, c.data.valid, c.data.test = "train", "valid", "test"
-  c.data.resize = 16
-  c.data.mean, c.data.std = (0.3,), (0.35,)
-  c.data.augment.pad_crop = 1
+  known_sets.digits(c)
   c.data.batch_size = 32
   c.model.stages = 4
   c.model.width = 0.25

@@ -22,20 +22,18 @@ minute.
 from ml_collections import ConfigDict
 
 from dlsuite.config import defaults, finish, parse_arg
-from dlsuite.errors import ConfigError
+from dlsuite.data import known_sets
 
 PUBLISHED = "cifar10"  # the argument of the paper's own protocol
 
-# % test error by (classes, dropout), WRN-28-10, pixels normalised by mean and standard deviation.
-_ERRORS = {(10, 0.0): 4.00, (100, 0.0): 19.25, (10, 0.3): 3.89, (100, 0.3): 18.85}
+# % test error by (set, dropout), WRN-28-10, pixels normalised by mean and standard deviation.
+_ERRORS = {("cifar10", 0.0): 4.00, ("cifar100", 0.0): 19.25, ("cifar10", 0.3): 3.89, ("cifar100", 0.3): 18.85}
 
 
 def get_config(arg: str = "") -> ConfigDict:
   """Returns the config of one variant."""
   args = parse_arg(arg, cifar10=False, cifar100=False, depth=0, widening=0, dropout=0.0, smoke=False)
-  if args.cifar10 and args.cifar100:
-    raise ConfigError("config arguments 'cifar10' and 'cifar100' exclude each other")
-  cifar = not args.smoke and (args.cifar10 or args.cifar100)
+  cifar = known_sets.chosen(args)
   depth, widening = args.depth or (28 if cifar else 10), args.widening or (10 if cifar else 2)
   c = defaults(f"wrn{depth}_{widening}", task="classification")
 
@@ -48,12 +46,10 @@ def get_config(arg: str = "") -> ConfigDict:
   c.optimizer.arguments = {"momentum": 0.9, "nesterov": True}
   c.optimizer.l2 = 2.5e-4
 
-  classes = 10 if args.cifar10 else 100
   if cifar:
-    _cifar(c, classes)
+    _cifar(c, cifar)
   else:
     _digits(c)
-  c.data.features = {"image": "image", "label": "label"}
 
   c.checkpoint.select = "last"  # as the paper: the weights at the end of the schedule
   c.analyses = ("confusion_matrix", "mistakes", "first_layer_filters")
@@ -61,20 +57,14 @@ def get_config(arg: str = "") -> ConfigDict:
   c.reference.update(metric="error", unit="%", paper=f"Zagoruyko & Komodakis 2016, WRN-{depth}-{widening}")
   if not cifar:
     c.reference.protocol = "fixed split 1,197/200/400"
-  elif (depth, widening) == (28, 10) and (classes, args.dropout) in _ERRORS:
-    c.reference.update(value=_ERRORS[classes, args.dropout], table="the authors' repository",
+  elif (depth, widening) == (28, 10) and (cifar, args.dropout) in _ERRORS:
+    c.reference.update(value=_ERRORS[cifar, args.dropout], table="the authors' repository",
                        protocol="50,000 training images, shifts and flips, 10,000 test images, median of 5 runs")
   return finish(c, smoke=args.smoke)
 
 
-def _cifar(c: ConfigDict, classes: int) -> None:
-  c.data.name = f"cifar{classes}"
-  c.data.train, c.data.valid, c.data.test = "train[:45000]", "train[45000:]", "test"
-  c.data.mean, c.data.std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-  if classes == 100:
-    c.data.mean, c.data.std = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
-  c.data.augment.pad_crop = 4
-  c.data.augment.flip = True
+def _cifar(c: ConfigDict, name: str) -> None:
+  known_sets.cifar(c, name)
   c.data.batch_size = 128
   c.train.epochs = 200.0
   c.optimizer.schedule.name = "step"
@@ -83,11 +73,7 @@ def _cifar(c: ConfigDict, classes: int) -> None:
 
 
 def _digits(c: ConfigDict) -> None:
-  c.data.name = "optical_digits"
-  c.data.train, c.data.valid, c.data.test = "train", "valid", "test"
-  c.data.resize = 16
-  c.data.mean, c.data.std = (0.3,), (0.35,)
-  c.data.augment.pad_crop = 1
+  known_sets.digits(c)
   c.data.batch_size = 32
   c.optimizer.schedule.name = "one_cycle"
   c.train.epochs = 15.0

@@ -6,7 +6,8 @@ figure 3": 38.4% top-1 and 16.5% top-5 error on the validation images of ILSVRC-
     python -m dlsuite.main --config=experiments/vision/zfnet.py --workdir=/tmp/zfnet_digits
     python -m dlsuite.main --config=experiments/vision/zfnet.py:imagenet --workdir=/tmp/zfnet
 
-Arguments: `imagenet` or `imagenette` (ten of its classes), else the 8x8 digits inside scikit-learn; `smoke`.
+Arguments: `imagenet` or `imagenette` (ten of its classes), else the 8x8 digits inside scikit-learn; `v2` (with `imagenet`: the
+test is on ImageNet-V2); `smoke`.
 
 Deviations:
 1. Random crops of 224 pixels come from the whole image, scaled to a shorter side of 256, not from ten places of its centre.
@@ -23,27 +24,24 @@ Cost: the paper took 12 days on one GTX 580; `imagenet` has not been run here. T
 from ml_collections import ConfigDict
 
 from dlsuite.config import defaults, finish, parse_arg
-from dlsuite.errors import ConfigError
+from dlsuite.data import known_sets
 
 PUBLISHED = "imagenet"  # the argument of the paper's own protocol
 
 
 def get_config(arg: str = "") -> ConfigDict:
   """Returns the config of one variant."""
-  args = parse_arg(arg, imagenet=False, imagenette=False, smoke=False)
-  if args.imagenet and args.imagenette:
-    raise ConfigError("config arguments 'imagenet' and 'imagenette' exclude each other")
-  photos = not args.smoke and (args.imagenet or args.imagenette)
+  args = parse_arg(arg, imagenet=False, imagenette=False, v2=False, smoke=False)
+  photos = known_sets.chosen(args)
   c = defaults("zfnet", task="classification")
 
   c.model.name = "vision.zfnet"
   if photos:
-    _photos(c, args.imagenet)
+    _photos(c, photos)
   else:
     _digits(c)
-  c.data.features = {"image": "image", "label": "label"}
 
-  if photos and args.imagenet:
+  if photos == "imagenet":
     c.data.batch_size = 128
     c.train.epochs = 70.0
     c.optimizer.name = "sgd"
@@ -65,37 +63,30 @@ def get_config(arg: str = "") -> ConfigDict:
   c.reference.update(metric="error", unit="%", paper="Zeiler & Fergus 2014, ZFNet")
   if not photos:
     c.reference.protocol = "fixed split 1,197/200/400"
-  elif args.imagenet:
+  elif photos == "imagenet":
     c.reference.update(value=38.4, table="table 2, 1 convnet as per figure 3",
                        protocol="1.3 million training images, mean of ten crops of the validation images")
     c.evaluate.augment = "ten_crop"
     c.evaluate.batch_size = 64  # 640 crops at once
+  if args.v2 and photos:
+    known_sets.test_on_imagenet_v2(c)
   return finish(c, smoke=args.smoke)
 
 
-def _photos(c: ConfigDict, imagenet: bool) -> None:
-  c.data.name = "imagenet2012" if imagenet else "imagenette/320px-v2"
-  kept = 1_271_167 if imagenet else 8_469  # of 1,281,167 and 9,469
-  c.data.train, c.data.valid, c.data.test = f"train[:{kept}]", f"train[{kept}:]", "validation"
-  c.data.crop = 224
+def _photos(c: ConfigDict, name: str) -> None:
+  known_sets.photographs(c, name)
   c.data.augment.crop = "vgg"
   c.data.augment.scales = (256.0, 256.0)
-  c.data.augment.flip = True
-  # Pixels stay between 0 and 255, less the mean colour: the initial weights of 0.01 are made for that.
-  c.data.mean, c.data.std = (0.485, 0.456, 0.406), (1 / 255, 1 / 255, 1 / 255)
   c.evaluate.batch_size = 250
-  if not imagenet:
-    c.data.std = (0.229, 0.224, 0.225)
+  if name == "imagenet":  # pixels from 0 to 255, less the mean colour: the initial weights of 0.01 are made for that
+    c.data.std = (1 / 255, 1 / 255, 1 / 255)
+  else:
     c.data.batch_size = 64
     c.train.epochs = 40.0
 
 
 def _digits(c: ConfigDict) -> None:
-  c.data.name = "optical_digits"
-  c.data.train, c.data.valid, c.data.test = "train", "valid", "test"
-  c.data.resize = 16
-  c.data.mean, c.data.std = (0.3,), (0.35,)
-  c.data.augment.pad_crop = 1
+  known_sets.digits(c)
   c.data.batch_size = 32
   c.model.filters = (24, 64, 96, 96, 64)
   c.model.stem_kernel, c.model.stem_strides, c.model.stem_padding = 3, (1, 1), 1
