@@ -18,8 +18,8 @@ def grey(images: tf.Tensor) -> tf.Tensor:
   """
   if images.shape[-1] == 1:
     return tf.cast(images, tf.float32)
-  weights = tf.constant([19595, 38470, 7471])
-  return tf.cast((tf.reduce_sum(tf.cast(images, tf.int32) * weights, -1, keepdims=True) + 0x8000) // 0x10000, tf.float32)
+  red, green, blue = tf.unstack(tf.cast(images, tf.float32), axis=-1)  # all sums stay below 2^24, where floats are exact
+  return tf.floor((19595.0 * red + 38470.0 * green + 7471.0 * blue + 32768.0) / 65536.0)[..., tf.newaxis]
 
 
 def blend(pale: tf.Tensor, images: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:

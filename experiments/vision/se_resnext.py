@@ -14,7 +14,8 @@ test is on ImageNet-V2), `resnet` (without groups, the stride of a bottleneck in
 Deviations:
 1. 100 epochs, the rate divided by 10 every 30; the repository trains longer and does not say how long.
 2. The last 10,000 training images are held out and watched. The official validation set is our test set.
-3. No rotations and no jitter of the pixels, which the repository has besides random areas, shapes and flips.
+3. No rotations and no jitter of the pixels, which the repository has besides random areas, shapes and flips. The pixels are
+   divided by their standard deviation, too.
 4. The weight decay of 1e-4 acts on kernels only: as L2 of half that factor, whose gradient is 1e-4 times the kernel.
 5. On the digits an eighth of the channels, 4 groups, a 3x3 stem, and one cycle of the learning rate.
 

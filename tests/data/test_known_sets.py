@@ -46,6 +46,18 @@ def test_ten_thousand_training_images_are_watched_and_the_published_validation_i
     "imagenet2012", f"train[:{kept}]", f"train[{kept}:]", "validation"]
 
 
+@pytest.mark.parametrize(("name", "colours"), [
+  ("alexnet", (0, 0, 0, 0.1)), ("vgg", (0, 0, 0, 0.1)), ("resnet", (0, 0, 0, 0.1)),  # Krizhevsky et al. 2012, section 4.1
+  ("googlenet", (0.5, 0.5, 0.5, 0.1)),  # Szegedy et al. 2015, section 6: the distortions of Howard 2013
+  ("inception_v3", (32 / 255, 0.5, 0.5, 0)),  # tensorflow/models, inception_preprocessing.py, without the hue
+  ("densenet", (0.4, 0.4, 0.4, 0.1)),  # fb.resnet.torch, datasets/imagenet.lua
+  ("zfnet", (0, 0, 0, 0)), ("nin", (0, 0, 0, 0)), ("se_resnext", (0, 0, 0, 0)),
+])
+def test_imagenets_colours_change_as_in_the_familys_paper(name, colours):
+  config = load(name, "imagenet")
+  assert tuple(config[f"data.augment.{key}"] for key in ("brightness", "contrast", "saturation", "lighting")) == colours
+
+
 def test_an_experiments_data_are_known_without_tensorflow():
   code = ("import sys; from dlsuite import catalog; catalog.load('experiments/vision/resnet.py:imagenet,v2'); "
           "sys.exit('tensorflow' in sys.modules)")
