@@ -16,6 +16,12 @@ from dlsuite.errors import ConfigError, WorkerLostError
 
 _RETRY_SECONDS = 0.3
 _ANSWER_SECONDS = 2.0  # for a peer that listens to answer
+_ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w-]{1,63}(\.[\w-]{1,63})*\.?):\d{1,5}", re.ASCII)  # host:port or [IPv6]:port
+
+
+def is_expected(kind: str) -> bool:
+  """Returns whether a process is one of several workers, by its `strategy.kind` and the environment."""
+  return kind == "workers" or (kind == "auto" and "TF_CONFIG" in os.environ)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Cluster:
     if not 0 <= index < len(addresses):
       raise ConfigError(f"TF_CONFIG: task.index={index} but cluster.worker lists {len(addresses)} addresses")
     for i, address in enumerate(addresses):
-      if not re.fullmatch(r".+:\d{1,5}", address) or not 0 < int(address.rpartition(":")[2]) < 65536:
+      if not _ADDRESS.fullmatch(address) or not 0 < int(address.rpartition(":")[2]) < 65536:
         raise ConfigError(f"TF_CONFIG: cluster.worker[{i}]={address!r} is no host:port")
     if len(set(addresses)) < len(addresses):
       twice = next(address for address in addresses if addresses.count(address) > 1)
@@ -79,7 +85,11 @@ class Cluster:
       faults = dict.fromkeys(peers, "")
       while faults:
         for peer in list(faults):
-          fault = self._call(peer)
+          # Silent peers cost time, each of them: once it is up only those are called that no round has reached yet.
+          left = deadline - time.monotonic()
+          if left <= 0 and faults[peer]:
+            continue
+          fault = self._call(peer, min(_ANSWER_SECONDS, max(left, _RETRY_SECONDS)))
           if fault:
             faults[peer] = fault
           else:
@@ -102,11 +112,11 @@ class Cluster:
     """What the workers of this cluster, and none else, say first."""
     return f"dlsuite {hashlib.sha256(json.dumps(self.addresses).encode()).hexdigest()[:16]}"
 
-  def _call(self, peer: int) -> str:
-    """Greets a peer; returns why it did not answer, or nothing."""
+  def _call(self, peer: int, seconds: float) -> str:
+    """Greets a peer; returns why it did not answer in that time, or nothing."""
     host, _, port = self.addresses[peer].rpartition(":")
     try:
-      with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS) as line:
+      with socket.create_connection((host.strip("[]"), int(port)), timeout=seconds) as line:
         line.sendall(f"{self._greeting} {self.index}\n".encode())
         answer = line.makefile().readline().strip()
     except (OSError, UnicodeDecodeError) as e:
@@ -119,7 +129,8 @@ class Cluster:
     port = int(self.addresses[self.index].rpartition(":")[2])
     seen: set[int] = set()
     try:
-      server = socket.create_server(("", port))
+      both = socket.has_dualstack_ipv6()
+      server = socket.create_server(("", port), family=socket.AF_INET6 if both else socket.AF_INET, dualstack_ipv6=both)
     except OSError as e:
       if e.errno == errno.EADDRINUSE:
         raise WorkerLostError(f"TF_CONFIG: port {port} of {self.named(self.index)} is taken on this machine, by another "

@@ -6,6 +6,7 @@ TensorFlow is imported only after the flags and the config are known to be good.
 import sys
 
 from dlsuite import flags
+from dlsuite.cluster import Cluster, is_expected
 from dlsuite.errors import DlsuiteError
 from dlsuite.quiet import import_tensorflow
 from dlsuite.runs.record import Record, check_chain_folder
@@ -23,6 +24,8 @@ def main(argv: list[str] | None = None) -> int:
         check_chain_folder(options.workdir, options.stages)
       for folder, config in options.runs():
         Record(folder, config).check(options.mode)
+    if is_expected(next(iter(options.stages.values())).strategy.kind):
+      Cluster.from_environment()  # as is a TF_CONFIG that cannot be used
     import_tensorflow()
     from dlsuite import modes
     from dlsuite.strategy import Strategy

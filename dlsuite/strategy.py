@@ -16,7 +16,7 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from dlsuite.checks import check_batch
-from dlsuite.cluster import Cluster
+from dlsuite.cluster import Cluster, is_expected
 from dlsuite.errors import ConfigError, WorkerLostError, first_line
 
 # (precision, jit) that `auto` stands for. CPU: bfloat16 is fast with AMX alone and emulated below AVX-512, and XLA makes
@@ -155,7 +155,7 @@ class Strategy:
 
 
 def _best_kind() -> str:
-  if "TF_CONFIG" in os.environ:
+  if is_expected("auto"):
     return "workers"
   if os.environ.get("TPU_NAME"):
     return "tpu"

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import hashlib
+import math
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
@@ -104,8 +105,10 @@ def parse(argv: Sequence[str]) -> Plan:
   if options.prepare not in ("once", "never"):
     raise LaunchError(one_of("--prepare", options.prepare, ("once", "never")))
   for name in ("poll_seconds", "retry_seconds", "retries"):
-    if not getattr(options, name) > 0:
+    if not 0 < getattr(options, name) < math.inf:
       raise LaunchError(f"--{name}={getattr(options, name):g} must be more than 0")
+  if options.restarts < 0:
+    raise LaunchError(f"--restarts={options.restarts} must be 0 or more")
   found = topology.parse(options.topology)
   options.bucket = check_name(options.bucket)
   options.data_dir = (options.data_dir or f"{options.bucket}/data").rstrip("/")

@@ -99,6 +99,15 @@ def parse(name: str) -> Topology:
                   generation.runtime if hosts == 1 else "")
 
 
+def of_chips(kind: str, chips: int) -> Topology:
+  """Returns the TPU of a kind, such as `v5e`, with so many chips.
+
+  Raises:
+    LaunchError: if there is none.
+  """
+  return parse(f"{kind}-{chips * _GENERATIONS[kind].unit if kind in _GENERATIONS else chips}")
+
+
 def check_batches(topology: Topology, stages: Mapping[str, ConfigDict]) -> None:
   """Looks whether the batch of every stage of an experiment divides over a TPU.
 

@@ -60,6 +60,22 @@ def test_the_worker_that_does_not_come_is_named_by_all_others_within_the_time(ad
     assert "refused" in line
 
 
+def test_peers_that_are_silent_one_after_the_other_do_not_make_the_wait_longer(addresses, monkeypatch):
+  # Ten machines that swallow what is sent to them: each call takes all the time that it is given.
+  monkeypatch.setattr(Cluster, "_call", lambda self, peer, seconds: time.sleep(seconds) or "timed out")
+  many = (addresses[0], *(f"10.255.255.{i}:2222" for i in range(1, 11)))
+  began = time.monotonic()
+  with pytest.raises(WorkerLostError, match=r"worker 1 \(10\.255\.255\.1:2222\) did not answer .* within 1 s: timed out"):
+    Cluster(many, 0).meet(1.0)
+  assert time.monotonic() - began < 1.0 + 10 * 0.3 + 2.0
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_workers_meet_by_their_ipv6_addresses(addresses):
+  two = tuple(f"[::1]:{address.rpartition(':')[2]}" for address in addresses[:2])
+  assert all(isinstance(times, tuple) for times in meet(two, {0: 0.2, 1: 0.0}))
+
+
 def test_a_host_without_an_address_is_named():
   with pytest.raises(WorkerLostError, match=r"worker 1 \(no-such-host\.invalid:2222\) did not answer .*: .*[Nn]ame"):
     with socket.create_server(("127.0.0.1", 0)) as s:
@@ -87,6 +103,8 @@ def test_a_port_that_is_taken_is_said_at_once(addresses):
   ({"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"index": 0}}, "lists ps; list every process under 'worker'"),
   ({"cluster": {"worker": ["a:1", "b"]}, "task": {"index": 0}}, "cluster.worker[1]='b' is no host:port"),
   ({"cluster": {"worker": ["a:99999"]}, "task": {"index": 0}}, "'a:99999' is no host:port"),
+  ({"cluster": {"worker": ["a:1", "b..c:5"]}, "task": {"index": 0}}, "cluster.worker[1]='b..c:5' is no host:port"),
+  ({"cluster": {"worker": [f"{'a' * 64}:1"]}, "task": {"index": 0}}, "is no host:port"),
   ({"cluster": {"worker": ["a:1", "a:1"]}, "task": {"index": 0}}, "lists a:1 twice"),
 ])
 def test_a_malformed_cluster_is_one_line(text, says, monkeypatch):

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from launch import topology as launch_topology
 from tools.tpu import chips
 
 # Bits a second of one link and one direction, and the side from which on an axis is closed to a ring.
@@ -48,8 +49,10 @@ class Slice:
     """Returns the training step of a report of `tools.tpu_compile`.
 
     Raises:
-      ValueError: if it did not compile.
+      ValueError: if it did not compile, or is of a chip whose links are not known here.
     """
+    if (kind := report["topology"].partition(":")[0]) not in _LINKS:
+      raise ValueError(f"{report['topology']}: the links of a {kind} are not known here, but of {', '.join(_LINKS)}")
     program = report["stages"][0]["programs"]["train"]
     if not program["compiles"]:
       raise ValueError(f"{report['topology']}: the training step did not compile")
@@ -75,6 +78,11 @@ class Slice:
       return 0.0
     a_second = self.links * _LINKS[self.topology.name.partition(":")[0]][0] / 8
     return 2 * (n - 1) / n * self.reduced / a_second
+
+  @property
+  def hosts(self) -> int:
+    """Machines that the chips sit in, each of which reads for its own."""
+    return launch_topology.of_chips(self.topology.name.partition(":")[0], self.topology.chips).hosts
 
   @property
   def utilisation(self) -> float:
@@ -109,8 +117,8 @@ def table(slices: list[Slice], images: int, epochs: float, image_bytes: int, dec
   """
   share = "" if efficiency is None else f" at {100 * efficiency:.0f}% of that rate |"
   lines = [
-    "| slice | batch (a chip) | steps | step: roofline | + all-reduce | images/s | read a chip | cores a chip | hours |"
-    f"{share} chip-hours | price of a chip-hour | cost |", "|" + "---|" * (12 + (efficiency is not None))]
+    "| slice | batch (a chip) | steps | step: roofline | + all-reduce | images/s | hosts | read a host | cores a host | hours |"
+    f"{share} chip-hours | price of a chip-hour | cost |", "|" + "---|" * (13 + (efficiency is not None))]
   for s in slices:
     n = s.topology.chips
     hours = s.hours(images, epochs)
@@ -118,7 +126,7 @@ def table(slices: list[Slice], images: int, epochs: float, image_bytes: int, dec
     cells = [
       s.topology.name, f"{s.batch:,} ({s.batch // n})", f"{s.steps(images, epochs):,}", f"{1e3 * s.bound:.2f} ms, {s.bound_by}",
       f"{1e3 * s.all_reduce:.2f} ms for {s.reduced / 1e6:.1f} MB", f"{_rounded(s.rate):,}",
-      f"{s.rate / n * image_bytes / 1e6:.0f} MB/s", f"{s.rate / n / decoded:.1f}", f"{hours:.2f}",
+      f"{s.hosts}", f"{s.rate / s.hosts * image_bytes / 1e6:.0f} MB/s", f"{s.rate / s.hosts / decoded:.0f}", f"{hours:.2f}",
       *([] if efficiency is None else [f"{likely:.2f}"]), f"{likely * n:.1f}", "", ""]
     lines.append(f"| {' | '.join(cells)} |")
   return lines
@@ -140,11 +148,21 @@ def main(argv: list[str] | None = None) -> int:
   parser.add_argument("--decoded", type=float, default=820.0, help="images a second that one core decodes and crops")
   parser.add_argument("--efficiency", type=float, default=None, help="share of that rate that is expected")
   options = parser.parse_args(argv)
-  try:
-    slices = [Slice.read(json.loads(pathlib.Path(path).read_text(encoding="utf-8"))) for path in options.reports]
-  except (OSError, ValueError, KeyError) as e:
-    print(f"scale: {e if isinstance(e, (OSError, ValueError)) else f'a report has no {e}'}", file=sys.stderr)
-    return 2
+  for name in ("images", "epochs", "image_bytes", "decoded", "efficiency"):
+    value = getattr(options, name)
+    if value is not None and not 0 < value < math.inf:
+      print(f"scale: --{name}={value:g} must be more than 0", file=sys.stderr)
+      return 2
+  slices = []
+  for path in options.reports:
+    try:
+      slices.append(Slice.read(json.loads(pathlib.Path(path).read_text(encoding="utf-8"))))
+    except (OSError, ValueError) as e:
+      print(f"scale: {e}" if path in str(e) else f"scale: {path}: {e}", file=sys.stderr)
+      return 2
+    except (KeyError, TypeError, IndexError, AttributeError) as e:
+      print(f"scale: {path}: is no report of tools.tpu_compile ({type(e).__name__}: {e})", file=sys.stderr)
+      return 2
   print("\n".join(table(slices, options.images, options.epochs, options.image_bytes, options.decoded, options.efficiency)))
   return 0
 

@@ -14,6 +14,7 @@ blame; 2 bad input.
 import argparse
 import contextlib
 import json
+import math
 import pathlib
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -85,10 +86,12 @@ def _parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     name = item.partition("=")[0]
     if item.startswith("-") and not name.lstrip("-").startswith(("config", "noconfig")):
       raise ConfigError(f"{name} is not a flag{nearest(name, [*own, '--config'])}; --help shows all")
-  if options.tolerance < 0:
+  if not 0 <= options.tolerance < math.inf:
     raise ConfigError(f"--tolerance={options.tolerance:g} must be 0 or more")
   if options.json not in ("", "-") and not pathlib.Path(options.json).resolve().parent.is_dir():
     raise ConfigError(f"--json={options.json} cannot be written: there is no folder {pathlib.Path(options.json).parent}")
+  if options.json != "-" and options.json and pathlib.Path(options.json).is_dir():
+    raise ConfigError(f"--json={options.json} is a folder; give a file in it")
   return options, rest
 
 

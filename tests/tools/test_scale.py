@@ -44,16 +44,33 @@ def test_a_report_becomes_a_row(tmp_path, capsys):
   path.write_text(json.dumps({"topology": "v5e:2x4", "stages": [{"programs": {"train": program}}]}))
   assert scale.main([str(path), "--images=1281167", "--epochs=90", "--image_bytes=100000", "--decoded=1000"]) == 0
   row = [cell.strip() for cell in capsys.readouterr().out.splitlines()[-1].split("|")[1:-1]]
-  # 1,024 images in 51.75 ms: 19,787 a second, 2,473 a chip; 112,590 x 51.75 ms = 1.62 h, on 8 chips 12.9.
-  assert row == ["v5e:2x4", "1,024 (128)", "112,590", "50.00 ms, memory", "1.75 ms for 100.0 MB", "19,800", "247 MB/s", "2.5",
-                 "1.62", "12.9", "", ""]
+  # 1,024 images in 51.75 ms: 19,787 a second, into one machine; 112,590 x 51.75 ms = 1.62 h, on 8 chips 12.9.
+  assert row == ["v5e:2x4", "1,024 (128)", "112,590", "50.00 ms, memory", "1.75 ms for 100.0 MB", "19,800", "1", "1979 MB/s",
+                 "20", "1.62", "12.9", "", ""]
+
+
+def test_eight_chips_of_a_v5e_sit_in_one_machine_and_those_of_a_pod_four_in_each():
+  # https://cloud.google.com/tpu/docs/v5e: v5litepod-8 is one host of 8 chips, v5litepod-64 are 16 hosts; a v3-8 is one of 4.
+  assert [step(name, 1024).hosts for name in ("v5e:2x4", "v5e:8x8", "v5e:16x16", "v3:2x2")] == [1, 16, 64, 1]
+
+
+@pytest.mark.parametrize(("text", "flags", "said"), [
+  ('{"topology": "v6e:2x2"}', (), "the links of a v6e are not known here"), ("{", (), "Expecting property name"),
+  ("[]", (), "is no report of tools.tpu_compile"), ("{}", ("--efficiency=0",), "--efficiency=0 must be more than 0"),
+])
+def test_what_cannot_be_used_is_said_in_one_line_with_its_file(text, flags, said, tmp_path, capsys):
+  path = tmp_path / "report.json"
+  path.write_text(text)
+  assert scale.main([str(path), "--images=1", "--epochs=1", "--image_bytes=1", *flags]) == 2
+  error = capsys.readouterr().err
+  assert said in error and error.count("\n") == 1 and (flags or str(path) in error)
 
 
 def test_a_report_of_a_step_that_does_not_compile_is_refused(tmp_path, capsys):
   path = tmp_path / "report.json"
   path.write_text(json.dumps({"topology": "v5e:2x4", "stages": [{"programs": {"train": {"compiles": False}}}]}))
   assert scale.main([str(path), "--images=1", "--epochs=1", "--image_bytes=1"]) == 2
-  assert capsys.readouterr().err == "scale: v5e:2x4: the training step did not compile\n"
+  assert capsys.readouterr().err == f"scale: {path}: v5e:2x4: the training step did not compile\n"
 
 
 def test_the_document_shows_what_the_tool_makes_of_the_reports_beside_it(capsys, monkeypatch):

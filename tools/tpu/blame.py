@@ -112,9 +112,9 @@ def of_exception(error: BaseException) -> str:
   """Returns `file:line: code` of the innermost own line that an exception passed, or an empty text."""
   frames = [(os.path.abspath(frame.filename), frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
   text = " ".join(str(error).split())
-  if match := re.search(r'File "([^"]+)", line (\d+), in \w+\s+\*', text):  # AutoGraph tells the user's line in its message
+  if re.search(r'File "[^"]+", line \d+, in \w+\s+\*', text):  # AutoGraph tells the user's line in its message
     matches = re.findall(r'File "([^"]+)", line (\d+), in \w+', text)
-    frames += [(file, int(line)) for file, line in matches] if match else []
+    frames += [(file, int(line)) for file, line in matches]
   own = [frame for frame in frames if _is_own(frame[0])]
   models = [frame for frame in own if not _is_machinery(frame[0])]
   place, code = _told((models or own)[-1] if own else None)

@@ -2,6 +2,7 @@
 
 import argparse
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -28,6 +29,9 @@ def main(argv: list[str] | None = None) -> int:
   arguments, rest = parser.parse_known_args(argv)
   if arguments.version not in PINS:
     print(f"version {arguments.version!r} of TensorFlow is not supported; allowed: {', '.join(PINS)}", file=sys.stderr)
+    return 2
+  if shutil.which(arguments.python) is None:
+    print(f"--python={arguments.python} is not on PATH; give a Python 3.11, 3.12 or 3.13", file=sys.stderr)
     return 2
   folder = ROOT / f".venv-tf{arguments.version}"
   for command in commands(arguments.version, arguments.python, folder):
