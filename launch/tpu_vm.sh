@@ -7,56 +7,70 @@
 # The same command goes on with a job that was stopped. Run it in the project's folder; the machines run the last commit. A job
 # that holds the workdir is refused unless it was a process of this machine that is no more; --break_lock takes it from any. What
 # needs the config, as whether the batch divides over the chips, is looked at on the TPU's machine, before data are prepared. Exit
-# codes are those of dlsuite.main: 0 done, 2 bad input, 3 diverged, 74 the bucket is out of reach, 75 stopped or no capacity,
-# 1 any other failure.
+# codes are those of dlsuite.main: 0 done, 2 bad input, 3 diverged, 74 the bucket or the TPU service is out of reach, 75 stopped
+# or no capacity, 1 any other failure.
 set -uo pipefail
-
-type='' topology='' runtime_version='' zone='' bucket='' workdir='' spot=() poll=30 retry=60 retries=20 restarts=3 break_lock=''
-while [ "$#" -gt 0 ] && [ "$1" != -- ]; do
-  case "$1" in
-    --type=* | --topology=* | --runtime_version=* | --zone=* | --bucket=gs://* | --workdir=*)
-      name="${1%%=*}"
-      printf -v "${name#--}" '%s' "${1#*=}" ;;
-    --poll_seconds=*) poll="${1#*=}" ;;
-    --retry_seconds=*) retry="${1#*=}" ;;
-    --retries=*) retries="${1#*=}" ;;
-    --restarts=*) restarts="${1#*=}" ;;
-    --spot) spot=(--spot) ;;
-    --break_lock) break_lock=yes ;;
-    *)
-      echo "tpu_vm.sh: $1 is not understood; see the head of $0" >&2
-      exit 2 ;;
-  esac
-  shift
-done
-for needed in type topology runtime_version zone bucket workdir; do
-  if [ -z "${!needed}" ]; then
-    echo "tpu_vm.sh: --$needed is missing; see the head of $0" >&2
-    exit 2
-  fi
-done
-if [ "$#" -lt 2 ]; then
-  echo "tpu_vm.sh: the trainer's flags are missing: give them behind --, e.g. -- --config=experiments/vision/lenet5.py" >&2
-  exit 2
-fi
-shift
 
 say() { echo "launch: $*"; }
 die() {  # code, text
   echo "launch: $2" >&2
   exit "$1"
 }
-die_of_bucket() {  # its error lies in $log; one that may pass has a code of its own
-  local code=2
-  if grep -qi '\b\(408\|429\|5[0-9][0-9]\)\b\|timed out\|unreachable\|connection\|network\|resolve' "$log"; then code=74; fi
-  die "$code" "--bucket=$bucket cannot be written: $(tail -n 1 "$log")"
+
+type='' topology='' runtime_version='' zone='' bucket='' workdir='' spot=() break_lock=''
+poll_seconds=30 retry_seconds=60 retries=20 restarts=3
+while [ "$#" -gt 0 ] && [ "$1" != -- ]; do
+  case "$1" in
+    --type=* | --topology=* | --runtime_version=* | --zone=* | --bucket=* | --workdir=* | \
+      --poll_seconds=* | --retry_seconds=* | --retries=* | --restarts=*)
+      name="${1%%=*}"
+      printf -v "${name#--}" '%s' "${1#*=}" ;;
+    --spot) spot=(--spot) ;;
+    --break_lock) break_lock=yes ;;
+    *) die 2 "$1 is not understood; see the head of $0" ;;
+  esac
+  shift
+done
+
+# Everything that can be wrong with the flags is said here, before anything is asked of anybody.
+must() {  # flag, regular expression, what it says
+  [[ "${!1}" =~ ^($2)$ ]] || die 2 "--$1=${!1} must be $3"
 }
+sizes() {  # generation; prints what --type begins with, and the sizes: a test compares them with launch/topology.py
+  case "$1" in
+    v2) echo v2 8 32 128 256 512 ;;
+    v3) echo v3 8 32 64 128 256 512 1024 2048 ;;
+    v4) echo v4 8 16 32 64 128 256 512 1024 2048 4096 ;;
+    v5e | v5litepod) echo v5litepod 1 4 8 16 32 64 128 256 ;;
+    v5p) echo v5p 8 16 32 64 128 256 512 1024 2048 4096 ;;
+    v6e) echo v6e 1 4 8 16 32 64 128 256 ;;
+    *) ;;
+  esac
+}
+for needed in type topology runtime_version zone bucket workdir; do
+  [ -n "${!needed}" ] || die 2 "--$needed is missing; see the head of $0"
+done
+[ "$#" -ge 2 ] || die 2 "the trainer's flags are missing: give them behind --, e.g. -- --config=experiments/vision/lenet5.py"
+shift
+bucket="${bucket%/}" workdir="${workdir#"$bucket/"}" workdir="${workdir%/}" topology="${topology,,}"
+must bucket 'gs://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](/.*)?' 'gs://NAME or gs://NAME/FOLDER'
+must workdir '[[:alnum:]_.-]+(/[[:alnum:]_.-]+)*' 'a folder below --bucket, e.g. runs/lenet5'
+[[ "/$workdir/" != */../* ]] || die 2 "--workdir=$workdir must be a folder below --bucket, e.g. runs/lenet5"
+for name in poll_seconds retry_seconds; do
+  must "$name" '[0-9]{0,5}[1-9][0-9]{0,5}(\.[0-9]*)?|[0-9]{0,6}\.[0-9]*[1-9][0-9]*' 'a number of seconds above 0'
+done
+must retries '[1-9][0-9]{0,5}' 'a whole number from 1 on'
+must restarts '0|[1-9][0-9]{0,5}' 'a whole number from 0 on'
+size="${topology#*-}"
+read -r prefix allowed <<< "$(sizes "${topology%%-*}")"
+[ -n "$prefix" ] || die 2 "--topology=$topology is unknown; allowed are v2-, v3-, v4-, v5e-, v5p- and v6e-SIZE, e.g. v5e-8"
+[[ " $allowed " == *" $size "* ]] || die 2 "--topology=$topology: ${topology%%-*} has no such size; allowed: $allowed"
+[ "$type" = "$prefix-$size" ] || die 2 "--type=$type contradicts --topology=$topology (did you mean --type=$prefix-$size?)"
 
 command -v gcloud > /dev/null || die 2 'gcloud is not on PATH: install the Google Cloud CLI, then run: gcloud auth login'
 account="$(gcloud auth list --filter=status:ACTIVE '--format=value(account)')"
 [ -n "$account" ] || die 2 'gcloud has no active account: run: gcloud auth login'
 commit="$(git rev-parse HEAD)" || die 2 'no git work tree here: run it in the folder of the project'
-bucket="${bucket%/}" workdir="${workdir%/}"
 # The same name as launch/plan.py's: of two workdirs with one last folder, each has a TPU of its own.
 word="${workdir##*/}"
 word="$(printf '%s' "${word,,}" | tr -cs 'a-z0-9' -)"
@@ -64,18 +78,34 @@ word="${word#-}" word="${word%-}"
 tpu="dlsuite-${word:0:40}-$(printf '%s' "$bucket/$workdir" | sha256sum | cut -c 1-6)"
 lock="$bucket/$workdir.lock"
 home="dlsuite-${commit:0:12}"
-log="$(mktemp)"
-locked='' mine='' theirs=''
+log="$(mktemp)" error="$log.error"  # what the trainer printed last, and why gcloud failed last
+locked='' mine='' ours='' theirs='' now=''
 
 tpus() { gcloud compute tpus "$@" "--zone=$zone"; }
-state() { tpus queued-resources describe "$tpu" '--format=value(state.state)' 2> /dev/null; }
+reason() { tail -n 1 "$error"; }
+die_of() {  # what cannot be done; of a reason that may pass the code says so
+  local code=2
+  if grep -Eqi '\b(408|429|5[0-9][0-9])\b|timed out|unreachable|connection|network|resolve' "$error"; then code=74; fi
+  die "$code" "$1: $(reason)"
+}
+is_absent() { grep -Eqi 'NOT_FOUND|was not found|\b404\b' "$error"; }
+look() {  # sets $now to the TPU's state: absent if there is none, unknown if it cannot be seen, as without a network
+  if now="$(tpus queued-resources describe "$tpu" '--format=value(state.state)' 2> "$error")" && [ -n "$now" ]; then return; fi
+  if is_absent; then now=absent; else now=unknown; fi
+}
 remote() {  # worker, command
   tpus tpu-vm ssh "$tpu" "--worker=$1" --quiet '--ssh-flag=-o ServerAliveInterval=15' '--ssh-flag=-o ServerAliveCountMax=4' \
     "--command=$2"
 }
-delete() {
+delete() {  # succeeds if the TPU is no more
+  local attempt
   say "gives $tpu back"
-  tpus queued-resources delete "$tpu" --force --quiet 2> /dev/null
+  for attempt in 1 2 3; do
+    if tpus queued-resources delete "$tpu" --force --quiet 2> "$error" || is_absent; then return 0; fi
+    say "$tpu cannot be deleted: $(reason)"
+    [ "$attempt" -eq 3 ] || sleep "$poll_seconds"
+  done
+  return 1
 }
 quote() { printf '%q ' "$@"; }
 generation() { gcloud storage objects describe "$lock" '--format=value(generation)' 2> /dev/null; }
@@ -87,20 +117,29 @@ is_dead() {  # whether the lock's holder was a process of this machine and user 
     ! kill -0 "$process" 2> /dev/null
 }
 
+give_back() {  # whether it was signalled; what this job has asked for or seen is deleted even if it cannot be seen now
+  look
+  if [ -n "$1" ] && [ "$now" = ACTIVE ]; then remote 0 "cd $home && .venv/bin/python -m launch.on_vm stop --name=$tpu"; fi
+  if [ -z "$ours" ]; then
+    if [ "$now" = absent ]; then return; fi
+    if [ "$now" = unknown ]; then
+      say "whether an earlier start has left $tpu behind cannot be seen: $(reason)"
+      return
+    fi
+  fi
+  delete || say "ATTENTION: $tpu MAY STILL COST MONEY; delete it by hand:" \
+    "gcloud compute tpus queued-resources delete $tpu --zone=$zone --force" >&2
+}
 clear_up() {
   code=$?
   trap '' INT TERM HUP
   local signalled=''
   if [ "$code" -ge 128 ]; then signalled=yes code=75; fi
   if [ -n "$locked" ]; then
-    now="$(state)"
-    if [ -n "$signalled" ] && [ "$now" = ACTIVE ]; then
-      remote 0 "cd $home && .venv/bin/python -m launch.on_vm stop --name=$tpu"
-    fi
-    if [ -n "$now" ] && [ -z "$theirs" ]; then delete; fi
+    if [ -z "$theirs" ]; then give_back "$signalled"; fi
     gcloud storage rm "$lock" ${mine:+"--if-generation-match=$mine"} --quiet 2> /dev/null
   fi
-  rm -f "$log" "$log.bundle"
+  rm -f "$log" "$error" "$log.bundle"
   exit "$code"
 }
 trap clear_up EXIT
@@ -109,11 +148,11 @@ trap 'exit 143' TERM HUP
 
 owner="{\"owner\": \"$(id -un)\", \"host\": \"$(uname -n)\", \"process\": \"$$\", \"since\": \"$(date -u +%FT%TZ)\"}"
 for attempt in 1 2 3; do  # somebody else may take it between our look and our try
-  if printf '%s' "$owner" | gcloud storage cp - "$lock" --if-generation-match=0 --quiet 2> "$log"; then
+  if printf '%s' "$owner" | gcloud storage cp - "$lock" --if-generation-match=0 --quiet 2> "$error"; then
     locked=yes
     break
   fi
-  grep -qi '412\|pre-\?condition' "$log" || die_of_bucket
+  grep -qi '412\|pre-\?condition' "$error" || die_of "--bucket=$bucket cannot be written"
   there="$(generation)"  # before it is read: of what somebody else has made since, nothing is removed
   holder="$(gcloud storage cat "$lock" 2> /dev/null)"
   if [ "$attempt" -eq 3 ] || { [ -n "$holder" ] && [ -z "$break_lock" ] && ! is_dead; }; then
@@ -121,14 +160,20 @@ for attempt in 1 2 3; do  # somebody else may take it between our look and our t
   fi
   [ -z "$there" ] || gcloud storage rm "$lock" "--if-generation-match=$there" --quiet 2> /dev/null
 done
-mine="$(generation)"
+for pause in 0 1 1; do  # a lock whose generation is not known could be somebody else's at the end
+  sleep "$pause"
+  mine="$(generation)"
+  [ -z "$mine" ] || break
+done
+[ -n "$mine" ] || die 74 "--bucket=$bucket does not show $lock, which has just been written"
 if gcloud storage ls "$bucket/$workdir/result.json" > /dev/null 2>&1; then
   say "the run is complete: $bucket/$workdir"
   exit 0
 fi
 if ! gcloud storage ls "$bucket/code/$commit.bundle" > /dev/null 2>&1; then
   git bundle create -q "$log.bundle" HEAD || die 2 'the code cannot be packed'
-  gcloud storage cp "$log.bundle" "$bucket/code/$commit.bundle" --quiet 2> "$log" || die_of_bucket
+  gcloud storage cp "$log.bundle" "$bucket/code/$commit.bundle" --quiet 2> "$error" ||
+    die_of "--bucket=$bucket cannot be written"
 fi
 
 tries=0
@@ -136,81 +181,113 @@ back_off() {  # why
   tries=$((tries + 1))
   if [ "$tries" -ge "$retries" ]; then die 75 "no $topology after $tries tries: $1; the same command tries again"; fi
   local seconds  # twice as long each time, but no longer than half an hour
-  seconds="$(awk -v first="$retry" -v tries="$tries" 'BEGIN { s = first * 2 ^ (tries - 1); print s < 1800 ? s : 1800 }')"
+  seconds="$(awk -v first="$retry_seconds" -v tries="$tries" \
+    'BEGIN { s = first * 2 ^ (tries - 1); print s < 1800 ? s : 1800 }')"
   say "try $tries of $retries failed, the next in $seconds s: $1"
   sleep "$seconds"
 }
+remove() {  # what was taken away or has failed stands in the way of the next one
+  until delete; do back_off "$tpu cannot be deleted"; done
+}
+create() {
+  say "asks for $type"
+  if tpus queued-resources create "$tpu" "--node-id=$tpu" "--accelerator-type=$type" "--runtime-version=$runtime_version" \
+    "${spot[@]}" --quiet 2> "$error"; then return; fi
+  # A request that got through though its answer did not is there already, and will be seen soon.
+  grep -Eqi 'RESOURCE_EXHAUSTED|quota|capacity|stockout|ALREADY_EXISTS|already exists|timed out|unreachable|connection|resolve' \
+    "$error" || die 2 "$type was refused: $(reason)"
+  back_off "$(reason)"
+}
 
 get() {  # waits until the TPU is there
-  local now said='' why
+  local said='' blind=0
   while true; do
-    now="$(state)"
+    look
+    if [ "$now" = unknown ]; then
+      blind=$((blind + 1))
+      if [ -z "$ours" ] || [ "$blind" -ge "$retries" ]; then die_of "gcloud cannot describe $tpu"; fi
+      say "gcloud cannot describe $tpu: $(reason); tried again"
+      sleep "$poll_seconds"
+      continue
+    fi
+    ours=yes blind=0
     case "$now" in
       ACTIVE)
         tries=0
         return ;;
-      '')
-        say "asks for $type"
-        if ! why="$(tpus queued-resources create "$tpu" "--node-id=$tpu" "--accelerator-type=$type" \
-          "--runtime-version=$runtime_version" "${spot[@]}" --quiet 2>&1)"; then
-          if ! grep -qi 'RESOURCE_EXHAUSTED\|quota\|capacity' <<< "$why"; then die 2 "$type was refused: $why"; fi
-          back_off "$why"
-        fi ;;
-      SUSPENDING | SUSPENDED) delete ;;
+      absent) create ;;
+      SUSPENDING | SUSPENDED) remove ;;
       FAILED)
-        delete
+        remove
         back_off 'the request failed' ;;
       *)
         if [ "$now" != "$said" ]; then say "$tpu is $now"; fi
         said="$now"
-        sleep "$poll" ;;
+        sleep "$poll_seconds" ;;
     esac
   done
 }
 
-lost() {
-  local now node
-  now="$(state)"
-  node="$(tpus tpu-vm describe "$tpu" '--format=value(state)' 2> /dev/null)"
-  [ "$now" != ACTIVE ] || [ "$node" = PREEMPTED ] || [ "$node" = TERMINATED ]
+is_lost() {  # whether the TPU was taken away, as far as can be seen: an outage here is no loss there
+  local node
+  look
+  case "$now" in
+    absent | DELETING | SUSPENDING | SUSPENDED | FAILED) return 0 ;;
+    unknown)
+      say "gcloud cannot describe $tpu: $(reason)"
+      return 1 ;;
+    *) ;;
+  esac
+  if ! node="$(tpus tpu-vm describe "$tpu" '--format=value(state)' 2> "$error")"; then
+    is_absent
+    return
+  fi
+  case "$node" in
+    PREEMPTED | TERMINATED | STOPPING | STOPPED | DELETING) return 0 ;;
+    *) return 1 ;;
+  esac
 }
 
-install="test -e $home/.git || { gcloud storage cp $bucket/code/$commit.bundle code.bundle --quiet && \
+bundle="$(quote "$bucket/code/$commit.bundle")"
+install="test -e $home/.git || { gcloud storage cp $bundle code.bundle --quiet && \
 git -c advice.detachedHead=false clone --quiet code.bundle $home; } && bash $home/launch/install.sh"
-run="cd $home && .venv/bin/python -m launch.on_vm run --name=$tpu --topology=$topology --run=$bucket/$workdir \
---data_dir=$bucket/data"
+run="cd $home && $(quote .venv/bin/python -m launch.on_vm run "--name=$tpu" "--topology=$topology" "--run=$bucket/$workdir" \
+  "--data_dir=$bucket/data")"
 broken=0
 while true; do
   get
   say "$tpu is ACTIVE; installs the code on every machine"
-  known=0
+  known=0 silent=0
   if remote all "$install"; then
     say "trains; what follows is the trainer's"
     while true; do
       # In the background, because a signal must not have to wait for it. What ssh itself says is no line of the trainer's log.
       remote 0 "$run --after=$known -- $(quote "$@")" | tee "$log" &
       wait "$!"  # for tee, which has then written all
-      known=$((known + $(grep -vc '^launch: the trainer ended' "$log")))
+      new="$(grep -vc '^launch: the trainer ended' "$log")"
+      known=$((known + new))
       ended="$(sed -n 's/^launch: the trainer ended with code //p' "$log" | tail -n 1)"
       theirs="$(grep -m 1 '^launch: this TPU trains ' "$log")"
       if [ -n "$theirs" ]; then die 2 "${theirs#launch: }"; fi
       case "$ended" in
         0 | 2 | 3) exit "$ended" ;;
-        *) ;;
+        '') if [ "$new" -eq 0 ]; then silent=$((silent + 1)); else silent=0; fi ;;
+        75) silent=0 ;;  # the machine had it stop, as for maintenance, its state saved; nothing is broken
+        *) broken=$((broken + 1)) silent=0 ;;
       esac
-      if lost; then break; fi
-      # 75: the machine had it stop, as for maintenance, its state saved; nothing is broken.
-      if [ -n "$ended" ] && [ "$ended" != 75 ]; then broken=$((broken + 1)); fi
-      if [ "$broken" -gt "$restarts" ]; then die 1 "the trainer broke $broken times, last with code $ended"; fi
+      if is_lost; then break; fi
+      if [ "$broken" -gt "$restarts" ] || [ "$silent" -ge "$retries" ]; then
+        die 1 "the trainer broke $broken times, the connection $silent times in a row, last code ${ended:-unknown}"
+      fi
       say "the TPU is still there; looks on again"
-      sleep "$poll"
+      sleep "$poll_seconds"
     done
-  elif ! lost; then
+  elif ! is_lost; then
     broken=$((broken + 1))
     if [ "$broken" -gt "$restarts" ]; then die 1 'the code cannot be installed'; fi
-    sleep "$poll"
+    sleep "$poll_seconds"
     continue
   fi
   say "$tpu was taken away; it is asked for again"
-  delete
+  remove
 done

@@ -8,7 +8,9 @@ Scenario: account, denied and away (verbs of the bucket), blind (looks at an obj
 until ACTIVE), quota (refusals of create), quota_again (the same after a TPU was taken away), refuse (create's error), failed
 (requests that end as FAILED), preempt (a list of numbers of saved steps after which the TPU is taken away), breaks (the same
 for connections that break while the TPU stays), trainer (a command in place of dlsuite.main), install (its exit code), outage
-(the first look that fails, and the first that does not), keep (the machines' folders outlive them).
+(the first look that fails, and the first that does not), outage_node (the same for looks at the node), unreachable (calls of
+create that do not get through), stuck (calls of delete that fail), deaf (connections that say nothing and end), keep (the
+machines' folders outlive them).
 """
 
 import contextlib
@@ -121,6 +123,8 @@ def storage(verb, names, flags):
 
 def create(name, flags):
   with state() as found:
+    if count(found, "asked") <= scenario("unreachable", 0):
+      fail("(gcloud.compute.tpus.queued-resources.create) There was a problem: network is unreachable")
     if name in found["resources"]:
       fail(f"(gcloud.compute.tpus.queued-resources.create) ALREADY_EXISTS: {name} already exists")
     if scenario("refuse"):
@@ -140,6 +144,9 @@ def describe(name, kind):
     if resource is None:
       fail(f"(gcloud.compute.tpus.{kind}.describe) NOT_FOUND: Resource '{name}' was not found")
     if kind == "tpu-vm":
+      first, last = scenario("outage_node", (0, 0))
+      if first <= count(found, "node") < last:
+        fail("(gcloud.compute.tpus.tpu-vm.describe) There was a problem: network is unreachable")
       print("READY" if resource["state"] == "ACTIVE" else "PREEMPTED")
       return
     resource["looks"] += 1
@@ -172,6 +179,8 @@ def delete(name, flags):
   assert "force" in flags
   assert "quiet" in flags
   with state() as found:
+    if count(found, "delete") <= scenario("stuck", 0):
+      fail("(gcloud.compute.tpus.queued-resources.delete) UNAVAILABLE: The service is currently unavailable.")
     if found["resources"].pop(name, None) is None:
       fail(f"(gcloud.compute.tpus.queued-resources.delete) NOT_FOUND: {name} was not found")
   kill_machines(name)
@@ -224,6 +233,9 @@ def ssh(name, flags):
     if not list(home.glob("dlsuite-*/.git")) and not scenario("install"):
       install(home, command)
     sys.exit(scenario("install", 0))
+  with state() as found:
+    if count(found, "connection") <= scenario("deaf", 0):
+      fail("(gcloud.compute.tpus.tpu-vm.ssh) [/usr/bin/ssh] exited with return code [255].", 255)
   process = subprocess.Popen(["bash", "-c", command], cwd=home, env=os.environ | {"HOME": str(home)}, start_new_session=True)
   while process.poll() is None:
     time.sleep(0.02)

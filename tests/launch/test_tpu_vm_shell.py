@@ -4,13 +4,14 @@ import getpass
 import json
 import os
 import platform
+import re
 import signal
 import subprocess
 import time
 
 import pytest
 
-from launch import plan
+from launch import plan, topology
 from tests.conftest import ROOT
 from tests.launch.conftest import JOB as PYTHON_JOB
 from tests.launch.conftest import busy
@@ -76,6 +77,58 @@ def test_a_connection_that_breaks_stops_nothing(cloud):
   assert [line for line in said.splitlines() if line.startswith("step")] == [f"step {i}" for i in range(1, 16)]
 
 
+def test_an_outage_here_is_no_loss_of_the_tpu_which_is_given_back_at_the_third_try(cloud):
+  """After the first break the resource cannot be seen, after the second its node, and at the end it cannot be deleted twice."""
+  cloud.play(trainer=(12, 0), breaks=[3, 7], outage=[2, 3], outage_node=[1, 2], stuck=2)
+  code, said = run(*JOB, *TRAINER)
+  assert code == 0, said
+  assert said.count("network is unreachable") == 1
+  assert [line for line in said.splitlines() if line.startswith("step")] == [f"step {i}" for i in range(1, 13)]
+  assert cloud.count("queued-resources create") == 1
+  assert cloud.count("queued-resources delete") == 3
+  assert "MAY STILL COST MONEY" not in said
+  assert is_released(cloud)
+
+
+def test_requests_and_looks_that_do_not_get_through_are_made_again(cloud):
+  cloud.play(trainer=(1, 0), blind=1, unreachable=1, outage=[1, 3])
+  code, said = run(*JOB, *TRAINER)
+  assert code == 0, said
+  assert cloud.count("queued-resources create") == 2
+  assert said.count("network is unreachable; tried again") == 2
+  assert is_released(cloud)
+
+
+def test_a_tpu_that_can_be_neither_seen_nor_deleted_is_said_with_the_command_that_deletes_it(cloud):
+  cloud.play(trainer=(1, 0), outage=[2, 99], stuck=99)
+  code, said = run(*JOB, *TRAINER)
+  assert code == 0
+  assert cloud.count("queued-resources delete") == 3
+  name = plan.parse(PYTHON_JOB).name
+  assert said.splitlines()[-1] == (f"launch: ATTENTION: {name} MAY STILL COST MONEY; delete it by hand: gcloud compute tpus "
+                                   f"queued-resources delete {name} --zone=us-west4-a --force")
+
+
+def test_a_tpu_that_cannot_be_seen_before_it_is_asked_for_ends_the_job_at_once(cloud):
+  (cloud.folder / "state.json").write_text(json.dumps({"counts": {}, "resources": {
+    plan.parse(PYTHON_JOB).name: {"state": "ACTIVE", "looks": 0, "type": "v5litepod-8"}}}))
+  cloud.play(outage=[1, 99])
+  code, said = run(*JOB, *TRAINER)
+  assert code == 74
+  assert "network is unreachable" in said
+  assert "whether an earlier start has left" in said.splitlines()[-1]
+  assert cloud.count("queued-resources describe") == 2
+
+
+def test_a_connection_that_only_ends_is_not_tried_for_ever(cloud):
+  cloud.play(deaf=99)
+  code, said = run(*JOB, "--retries=3", *TRAINER)
+  assert code == 1
+  assert "the trainer broke 0 times, the connection 3 times in a row, last code unknown" in said
+  assert cloud.count("launch.on_vm run") == 3
+  assert is_released(cloud)
+
+
 @pytest.mark.parametrize("code", [2, 3])
 def test_bad_input_and_divergence_are_not_tried_again(cloud, code):
   cloud.play(trainer=(1, code))
@@ -134,7 +187,7 @@ def test_a_signal_saves_the_state_and_gives_the_tpu_back(cloud, number):
 @pytest.mark.parametrize(("scenario", "arguments", "expected"), [
   ({}, ("--zone=z", *TRAINER), "--type is missing"),
   ({}, (*JOB, "--spott", *TRAINER), "--spott is not understood"),
-  ({}, (*JOB, "--bucket=mine", *TRAINER), "--bucket=mine is not understood"),
+  ({}, (*JOB, "--bucket=mine", *TRAINER), "--bucket=mine must be gs://NAME or gs://NAME/FOLDER"),
   ({}, JOB, "the trainer's flags are missing"),
   ({"account": ""}, (*JOB, *TRAINER), "run: gcloud auth login"),
   ({"no_bucket": True}, (*JOB, *TRAINER), "mine cannot be written: ERROR: (gcloud.storage.cp) gs://mine not found"),
@@ -145,8 +198,46 @@ def test_bad_input_is_refused_in_a_line(cloud, scenario, arguments, expected):
   cloud.play(**scenario)
   code, said = run(*arguments)
   assert code == 2
-  assert expected in said.splitlines()[-1]
+  assert expected in [line for line in said.splitlines() if not line.endswith(" back")][-1]
   assert is_released(cloud)
+
+
+@pytest.mark.parametrize(("flag", "value"), [
+  ("poll_seconds", "soon"), ("poll_seconds", "-1"), ("retry_seconds", "0.0"), ("retries", "x"), ("retries", "0"),
+  ("restarts", "x"), ("workdir", "a b"), ("workdir", "../up"), ("workdir", "x;rm"), ("topology", "v5e-9"), ("topology", "v5-8"),
+  ("type", "v5litepod-16"),
+])
+def test_a_wrong_flag_is_named_before_gcloud_is_called(cloud, flag, value):
+  code, said = run(*JOB, f"--{flag}={value}", *TRAINER)
+  assert code == 2
+  assert said.startswith(f"launch: --{flag}={value}")
+  assert len(said.splitlines()) == 1
+  assert cloud.calls == []
+
+
+def test_the_script_knows_the_topologies_of_the_other_launcher():
+  text = (ROOT / "launch/tpu_vm.sh").read_text()
+  table = re.findall(r"^ +(\w+)(?: \| \w+)?\) echo (\w+) ([\d ]+) ;;$", text, re.MULTILINE)
+  found = {f"{kind}-{size}": f"{prefix}-{size}" for kind, prefix, sizes in table for size in sizes.split()}
+  assert found == {name: topology.parse(name).accelerator_type for name in topology.known()}
+
+
+def test_a_folder_of_odd_characters_reaches_the_machine_as_it_is(cloud):
+  cloud.play(trainer=(1, 0))
+  (cloud.bucket / "it's (mine)/data").mkdir(parents=True)
+  cloud.prepared.parent.rename(cloud.bucket / "it's (mine)/data/prepared")
+  code, said = run(*JOB, "--bucket=gs://mine/it's (mine)", *TRAINER)
+  assert code == 0, said
+  assert (cloud.bucket / "it's (mine)/runs/lenet5/result.json").exists()
+
+
+def test_a_lock_whose_generation_is_not_shown_does_not_stay(cloud):
+  cloud.play(blind=3)
+  code, said = run(*JOB, *TRAINER)
+  assert code == 74
+  assert "--bucket=gs://mine does not show gs://mine/runs/lenet5.lock, which has just been written" in said
+  assert is_released(cloud)
+  assert cloud.count("create dlsuite") == 0
 
 
 @pytest.mark.parametrize(("arguments", "expected", "data"), [
