@@ -39,9 +39,16 @@ def test_the_language_model_beats_gzip_and_xz_on_the_same_text():
   assert max(found) < XZ < GZIP
 
 
+def test_videos_tell_a_movement_and_one_frame_of_them_does_not():
+  chance, deviation = 87.5, 100 * (0.125 * 0.875 / 1000) ** 0.5  # of 1,000 test videos
+  assert all(abs(value - chance) < 3 * deviation for value in values("experiments/vision/action.py:network=frame"))
+  assert max(values("experiments/vision/action.py:network=lstm") + values("experiments/vision/action.py:network=conv3d")) < 5
+
+
 def test_every_result_has_three_seeds_or_as_many_as_are_claimed():
   claimed = {"experiments/reinforcement/dqn.py": 10, "experiments/unsupervised/denoising.py:mnist#classify": 5,
-             "experiments/unsupervised/denoising.py:mnist,scratch": 5, "experiments/vision/cifar_resnet.py:cifar10,fast": 1}
+             "experiments/unsupervised/denoising.py:mnist,scratch": 5, "experiments/vision/cifar_resnet.py:cifar10,fast": 1,
+             "experiments/vision/unet.py:isbi": 1}
   seeds = collections.Counter((row["config"], row["overrides"]) for row in ROWS)
   assert {key: claimed.get(key[0], 3) for key in seeds} == dict(seeds)
 
@@ -51,8 +58,8 @@ def test_every_kind_of_learning_has_results():
   assert {row["config"].partition(":")[0].partition("#")[0] for row in ROWS} == {
     f"experiments/{name}.py" for name in (
       "foundations/diabetes", "foundations/mlp", "reinforcement/dqn", "sequence/lstm", "unsupervised/autoencoder",
-      "unsupervised/denoising", "unsupervised/gan", "unsupervised/vae", "vision/cifar_resnet", "vision/detector",
-      "vision/lenet5")}
+      "unsupervised/denoising", "unsupervised/gan", "unsupervised/vae", "vision/action", "vision/cifar_resnet",
+      "vision/detector", "vision/lenet5", "vision/pilotnet", "vision/unet")}
 
 
 def readme_rows():
