@@ -78,6 +78,16 @@ def test_ten_sigkills_of_either_of_two_workers_cost_nothing(strike, two):
   end(starts, two)
 
 
+def test_a_worker_that_is_killed_before_the_first_steps_is_named_too(strike, two):
+  faults = [["EARLY", rank] for rank in (1, 0, 1, 0)]
+  starts = strike(two, 2, [*faults, ["NONE", 0]], seed=5)
+  for (_, rank), start in zip(faults, starts, strict=False):
+    assert start["codes"][rank] == -9
+    assert start["codes"][1 - rank] == 76, start["said"]
+    assert f"worker {rank} (127.0.0.1:" in says(start, 1 - rank), start["said"]
+  end(starts, two)
+
+
 def test_the_workers_of_four_that_are_left_name_the_one_that_was_killed(strike, tmp_path):
   faults = [["KILL", 2], ["KILL", 0]]
   starts = strike(tmp_path, 4, [*faults, ["NONE", 0]], seed=2)

@@ -3,8 +3,8 @@
     python -m tests.distributed.worker_faults < orders
 
 Every line of the input is an order, {"folder", "command", "workers", "faults", "seed"}; a fault is [what, rank], where `what`
-is KILL, TERM or STOP (the signals; a stopped worker hangs), LATE (the worker starts two seconds after the others) or NONE. In
-turn each fault strikes a start of the run, at a random instant. Every line of the output answers one: {"starts": [{"codes",
+is KILL, TERM or STOP (the signals; a stopped worker hangs), EARLY (KILL in the first seconds, while the workers look for each
+other, build and trace), LATE (the worker starts two seconds after the others) or NONE. In turn each fault strikes a start of the run, at a random instant. Every line of the output answers one: {"starts": [{"codes",
 "steps", "said", "wrote"}, ...]}, with what each worker printed and the files each opened to write, or {"fault": text}.
 
 TensorFlow is imported once; each worker is a fork of that process, made before its runtime starts.
@@ -22,6 +22,7 @@ import time
 from tests.kill_harness import RunError, serve
 
 _FAST = "--config.analyses=()", "--noconfig.callbacks.tensorboard"
+_EARLY = 6.0  # seconds in which two workers make their first steps on a quiet machine
 _OUTLIVES = 60.0  # seconds that a worker may outlive the one that was struck
 
 
@@ -149,6 +150,10 @@ def carry_out(folder, command, workers, faults, seed):
     start = Start(broken, [*command, "--config.checkpoint.every_steps=7"], workers, late=(rank,) if what == "LATE" else ())
     if what in ("LATE", "NONE"):
       start.wait(list(start.pids), 300)
+    elif what == "EARLY":
+      time.sleep(rng.uniform(0, _EARLY))
+      os.kill(start.pids[rank], signal.SIGKILL)
+      start.wait(list(start.pids), 55 + _OUTLIVES)
     else:
       # Each fault has its share of the steps, so that they reach from the first to the last.
       first = total * i // len(faults) + 1
