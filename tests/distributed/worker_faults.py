@@ -4,8 +4,9 @@
 
 Every line of the input is an order, {"folder", "command", "workers", "faults", "seed"}; a fault is [what, rank], where `what`
 is KILL, TERM or STOP (the signals; a stopped worker hangs), EARLY (KILL in the first seconds, while the workers look for each
-other, build and trace), LATE (the worker starts two seconds after the others) or NONE. In turn each fault strikes a start of the run, at a random instant. Every line of the output answers one: {"starts": [{"codes",
-"steps", "said", "wrote"}, ...]}, with what each worker printed and the files each opened to write, or {"fault": text}.
+other, build and trace), LATE (the worker starts two seconds after the others) or NONE. In turn each fault strikes a start of
+the run, at a random instant. Every line of the output answers one: {"starts": [{"codes", "steps", "said", "wrote"}, ...]}, with
+what each worker printed and the files each opened to write, or {"fault": text}.
 
 TensorFlow is imported once; each worker is a fork of that process, made before its runtime starts.
 """
