@@ -84,13 +84,24 @@ class Bucket:
       return None
     if answer.code:
       raise self._error("written", answer)
+    if generation := self._shown(path):
+      return generation
+    self._shell.run(["gcloud", "storage", "rm", self.at(path), "--quiet"])  # made a moment ago, so nobody else's
+    raise OutOfReachError(f"--bucket={self.url} does not show {self.at(path)}, which has just been written")
+
+  def renew(self, path: str, text: str, generation: str) -> str:
+    """Writes an object anew if it is still of that version, and returns its version then: the old one if that failed."""
+    command = ["gcloud", "storage", "cp", "-", self.at(path), f"--if-generation-match={generation}", "--quiet"]
+    return generation if self._shell.run(command, text).code else self._shown(path) or generation
+
+  def _shown(self, path: str) -> str:
+    """Returns the version of an object that was just written; empty if it is not shown in several looks."""
     for attempt in range(_LOOKS):
       if attempt:
         self._shell.sleep(_LOOK_SECONDS)
       if generation := self.generation(path):
         return generation
-    self._shell.run(["gcloud", "storage", "rm", self.at(path), "--quiet"])  # made a moment ago, so nobody else's
-    raise OutOfReachError(f"--bucket={self.url} does not show {self.at(path)}, which has just been written")
+    return ""
 
   def generation(self, path: str) -> str:
     """Returns which version of an object is there; empty if none."""

@@ -24,7 +24,7 @@ from ml_collections import ConfigDict
 
 from dlsuite import flags
 from dlsuite.errors import DlsuiteError
-from launch import data, topology
+from launch import data, prepare, topology
 from launch.bucket import Bucket
 from launch.errors import LaunchError
 from launch.shell import Shell
@@ -202,15 +202,10 @@ def _remove_locks(shell: Shell, run: str) -> None:
 def _prepare(shell: Shell, options: argparse.Namespace, environment: dict[str, str], stages: Mapping[str, ConfigDict]) -> int:
   """Prepares the data sets that nobody has prepared before; returns an exit code other than 0 if that fails."""
   folder = Bucket(shell, options.data_dir)
-  names = data.names(stages) if options.prepare == "once" else []
-  missing = [name for name in names if not folder.exists(data.marker(name))]
-  if not missing:
-    return 0
-  shell.note(f"prepares {', '.join(missing)} in {options.data_dir}")
-  code = subprocess.call([sys.executable, "-m", "launch.data", *options.trainer], env=environment)
-  for name in missing if code == 0 else ():
-    folder.create(data.marker(name), "prepared\n")
-  return code
+  for name in data.names(stages) if options.prepare == "once" else ():
+    if code := prepare.once(shell, folder, name, options.run, [sys.executable, "-m", "launch.data", name], environment):
+      return code
+  return 0
 
 
 def _libtpu_path(parsed: topology.Topology) -> str:

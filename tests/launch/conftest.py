@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from launch import data
 from tests.conftest import ROOT
 
 FAST = ("--poll_seconds=0.3", "--retry_seconds=0.01")
@@ -50,7 +51,7 @@ class Cloud:
   @property
   def prepared(self):
     """What says that the data lie there already."""
-    return self.bucket / "data/prepared/optical_digits"
+    return self.bucket / "data" / data.marker("optical_digits")
 
   @property
   def run(self):
