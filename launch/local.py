@@ -8,6 +8,7 @@ checkpoint. Ctrl-C and SIGTERM reach all of them: the state is saved. The exit c
 """
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -47,6 +48,8 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
   for name, least in (("workers", 1), ("devices", 0), ("restarts", 0)):
     if getattr(options, name) < least:
       raise LaunchError(f"--{name}={getattr(options, name)} must be at least {least}")
+  if not 0 <= options.grace_seconds < math.inf:
+    raise LaunchError(f"--grace_seconds={options.grace_seconds:g} must be a finite number of at least 0")
   if not trainer:
     raise LaunchError("the trainer's flags are missing: give them behind --, e.g. launch.local --workers=2 -- --config=... "
                       "--workdir=...")

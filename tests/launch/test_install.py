@@ -38,3 +38,12 @@ def test_what_these_ask_for_themselves_is_there_too():
 def test_plain_tensorflow_is_not_there_to_overwrite_that_for_tpus():
   assert "tensorflow" not in pins()
   assert "libtpu" in pins()
+
+
+def test_the_script_installs_nothing_but_in_an_exact_version():
+  lines = [line for line in (ROOT / "launch/install.sh").read_text().splitlines() if " pip install " in line]
+  assert len(lines) == 3
+  for line in lines:
+    words = line.split()
+    exact = words[-1] == "launch/requirements-tpu.txt" or words[-2:] == ["--editable", "."]
+    assert exact or re.fullmatch(r"uv==[\d.]+", words[-1]), line

@@ -107,6 +107,8 @@ def test_a_signal_reaches_all_and_the_exit_code_says_that_the_state_is_saved(tmp
 @pytest.mark.parametrize(("flags", "expected"), [
   (["--workers=0", "--", *TRAINER], "--workers=0 must be at least 1"),
   (["--workers=two", "--", *TRAINER], "argument --workers: invalid int value: 'two'"),
+  (["--grace_seconds=-5", "--", *TRAINER], "--grace_seconds=-5 must be a finite number of at least 0"),
+  (["--grace_seconds=nan", "--", *TRAINER], "--grace_seconds=nan must be"),
   (["--workers=2"], "the trainer's flags are missing"),
   (["--workers=3", "--", *TRAINER], "data.batch_size=16 does not divide by 3 workers x 1 devices; nearest that do: 15 or 18"),
   (["--workers=2", "--devices=3", "--", *TRAINER], "does not divide by 2 workers x 3 devices"),

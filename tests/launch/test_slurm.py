@@ -76,7 +76,7 @@ SCANCEL = '[ "$*" = "--signal=TERM 7" ] && kill -TERM "$(cat {folder}/child)"'
 def played(tmp_path):
   """A Slurm whose srun runs the command here, and whose scontrol writes down what it is told."""
   programs = {"srun": SRUN, "scancel": SCANCEL, "scontrol": 'echo "$@" >> {folder}/scontrol.txt',
-              "squeue": 'echo "${PLAYED_STATE:-RUNNING}"'}
+              "squeue": '[ -z "${PLAYED_AGAIN:-}" ] || kill -TERM "$(cat {folder}/batch)"; echo "${PLAYED_STATE:-RUNNING}"'}
   for name, text in programs.items():
     program = tmp_path / "bin" / name
     program.parent.mkdir(exist_ok=True)
@@ -107,6 +107,15 @@ def test_a_job_whose_time_is_up_saves_its_state_and_queues_itself_again(played, 
                "print('ready', flush=True)\ntime.sleep(30)\n", "--config=a")
   assert job.stdout.readline() == "ready\n"
   job.terminate()
+  job.communicate(timeout=30)
+  assert job.returncode == 75
+  assert (tmp_path / "scontrol.txt").read_text() == "requeue 7\n"
+
+
+def test_a_job_that_is_told_a_second_time_that_its_time_is_up_queues_itself_again_all_the_same(played, tmp_path, monkeypatch):
+  monkeypatch.setenv("PLAYED_AGAIN", "yes")
+  job = played("import sys, time\ntime.sleep(0.5)\nsys.exit(75)\n", "--config=a")
+  (tmp_path / "batch").write_text(str(job.pid))
   job.communicate(timeout=30)
   assert job.returncode == 75
   assert (tmp_path / "scontrol.txt").read_text() == "requeue 7\n"
