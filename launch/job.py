@@ -261,17 +261,30 @@ class Job:
       self._shell.note(str(e))
 
   def _delete(self) -> None:
-    if not self._ours:
+    if self._ours:
+      _delete(self._shell, self._resource, self._patience.poll)
+
+
+def _delete(shell: Shell, resource: QueuedResource, seconds: float) -> None:
+  """Gives a TPU back; three tries, so many seconds apart."""
+  shell.note(f"gives {resource.name} back")
+  for attempt in range(3):
+    answer = resource.delete()
+    if answer.code == 0 or "NOT_FOUND" in answer.error or "not found" in answer.error:
       return
-    self._shell.note(f"gives {self._resource.name} back")
-    for attempt in range(3):
-      answer = self._resource.delete()
-      if answer.code == 0 or "NOT_FOUND" in answer.error or "not found" in answer.error:
-        return
-      self._shell.note(f"{self._resource.name} cannot be deleted: {reason(answer)}")
-      if attempt < 2:
-        self._shell.sleep(self._patience.poll)
-    self._shell.note(f"ATTENTION: {self._resource.name} MAY STILL COST MONEY; delete it by hand with the command of --dry_run")
+    shell.note(f"{resource.name} cannot be deleted: {reason(answer)}")
+    if attempt < 2:
+      shell.sleep(seconds)
+  shell.note(f"ATTENTION: {resource.name} MAY STILL COST MONEY; delete it by hand with the command of --dry_run")
+
+
+def give_back_what_was_left(shell: Shell, resource: QueuedResource, seconds: float = Patience.poll) -> None:
+  """Gives back the TPU on which a training has ended whose launcher had been killed, if there is one."""
+  try:
+    if resource.state()[0]:
+      _delete(shell, resource, seconds)
+  except LaunchError as e:
+    shell.note(f"whether an earlier start has left {resource.name} behind cannot be seen: {e}")
 
 
 class _Log:

@@ -86,11 +86,13 @@ def launch(plan: Plan, shell: Shell) -> None:
   check_login(shell)
   bucket = Bucket(shell, options.bucket)
   with signals.raising(), Lock(bucket, f"{plan.workdir}.lock", options.break_lock):
-    if _check_bucket(plan, bucket, Bucket(shell, options.data_dir)):
-      shell.note(f"the run is complete: {bucket.at(plan.workdir)}")
-      return
     resource = QueuedResource(shell, plan.name, plan.topology, options.zone, options.runtime_version, options.spot,
                               options.project)
+    if _check_bucket(plan, bucket, Bucket(shell, options.data_dir)):
+      shell.note(f"the run is complete: {bucket.at(plan.workdir)}")
+      if not options.name:  # a TPU of a name that is made from the workdir works for no other run
+        job.give_back_what_was_left(shell, resource)
+      return
     order = job.Order(commit, plan.workdir, options.data_dir, options.prepare, plan.trainer)
     patience = job.Patience(options.poll_seconds, options.retry_seconds, options.retries, options.restarts)
     job.Job(shell, resource, bucket, order, patience).run()

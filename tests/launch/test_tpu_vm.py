@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from launch import tpu_vm
+from launch import plan, tpu_vm
 from launch.topology import environment
 from launch.topology import parse as parse_topology
 from tests.conftest import ROOT
@@ -129,7 +129,20 @@ def test_a_run_that_is_complete_asks_for_no_tpu(cloud, capsys):
   (cloud.run / "result.json").write_text("{}")
   assert tpu_vm.main(JOB) == 0
   assert "the run is complete: gs://mine/runs/lenet5" in capsys.readouterr().out
-  assert cloud.count("tpus") == 0
+  assert cloud.count("queued-resources create") == 0
+
+
+@pytest.mark.parametrize("outage", [False, True])
+def test_a_run_that_became_complete_while_no_launcher_lived_gives_its_tpu_back(cloud, capsys, outage):
+  name = plan.parse(JOB).name
+  (cloud.folder / "state.json").write_text(json.dumps({"counts": {}, "resources": {
+    name: {"state": "ACTIVE", "looks": 0, "type": "v5litepod-8"}}}))
+  cloud.run.mkdir(parents=True)
+  (cloud.run / "result.json").write_text("{}")
+  cloud.play(outage=[1, 9 * outage])
+  assert tpu_vm.main(JOB) == 0
+  assert list(cloud.resources) == [name] * outage
+  assert (f"whether an earlier start has left {name} behind cannot be seen" in capsys.readouterr().out) == outage
 
 
 def trainers_environment(cloud):

@@ -120,6 +120,16 @@ def test_a_tpu_that_cannot_be_seen_before_it_is_asked_for_ends_the_job_at_once(c
   assert cloud.count("queued-resources describe") == 2
 
 
+def test_a_run_that_became_complete_while_no_launcher_lived_gives_its_tpu_back(cloud):
+  (cloud.folder / "state.json").write_text(json.dumps({"counts": {}, "resources": {
+    plan.parse(PYTHON_JOB).name: {"state": "ACTIVE", "looks": 0, "type": "v5litepod-8"}}}))
+  cloud.run.mkdir(parents=True)
+  (cloud.run / "result.json").write_text("{}")
+  assert run(*JOB, *TRAINER)[0] == 0
+  assert cloud.count("queued-resources create") == 0
+  assert is_released(cloud)
+
+
 def test_a_connection_that_only_ends_is_not_tried_for_ever(cloud):
   cloud.play(deaf=99)
   code, said = run(*JOB, "--retries=3", *TRAINER)
