@@ -12,7 +12,6 @@ from dlsuite.data import box_augment, boxes
 from dlsuite.data.boxes import BoxedSplit, Count
 from dlsuite.errors import ConfigError
 from dlsuite.metrics import detection as metrics_of
-from dlsuite.tasks.base import Measurement
 from dlsuite.tasks.grid import Grid, complete_overlap, overlap
 from dlsuite.tasks.images import standardized
 from dlsuite.tasks.supervised import SPLITS, Supervised
@@ -157,16 +156,18 @@ class Detection(Supervised):
     return np.array(self.input_shape[:2] * 2, np.float32)
 
   def predicted(self, batch: Batch) -> dict[str, tf.Tensor]:
-    """Returns the surest predictions of each image: boxes as shares [b, K, 4] and the scores of all classes [b, K, classes]."""
+    """Returns the surest predictions of each image, boxes as shares [b, K, 4] and the scores of all classes [b, K, classes],
+    and the loss with its terms, [b]."""
     outputs = self.outputs(batch, False)
+    _, terms = self.losses(outputs, batch, False)
     scores = tf.sigmoid(outputs[..., 4:5]) * tf.nn.softmax(outputs[..., 5:])
     _, surest = tf.math.top_k(tf.reduce_max(scores, -1), min(_CANDIDATES, scores.shape[1]))
     found = self.grid.boxes(outputs[..., :4]) / self._pixels
-    return {"candidate_boxes": tf.gather(found, surest, batch_dims=1),
-            "candidate_scores": tf.gather(scores, surest, batch_dims=1)}
+    return terms | {"candidate_boxes": tf.gather(found, surest, batch_dims=1),
+                    "candidate_scores": tf.gather(scores, surest, batch_dims=1)}
 
   def predict(self, split: str) -> dict[str, np.ndarray]:
-    """Returns the examples, boxes in pixels, and what is found in them after non-maximum suppression, surest first.
+    """Returns the examples, boxes in pixels, what is found in them after non-maximum suppression, surest first, and their loss.
 
     Of D = 100 places an image: `detected_boxes` [N, D, 4] in pixels, `detected_labels` [N, D], `detected_scores` [N, D], 0
     where nothing more was found.
@@ -182,11 +183,9 @@ class Detection(Supervised):
     return found | {"boxes": found["boxes"] * self._pixels, "detected_boxes": found["detected_boxes"] * self._pixels,
                     "detected_labels": found["detected_labels"].astype(np.int32)}
 
-  def evaluate(self, split: str) -> Measurement:
-    """Returns the loss and its terms as means over images, and the mean average precisions of pycocotools."""
-    measured = super().evaluate(split)
-    precision = metrics_of.average_precision(self.predict(split), len(self.class_names))
-    return Measurement(measured.values | precision, measured.count, "images")
+  def from_predictions(self, found: dict[str, np.ndarray]) -> dict[str, float]:  # type: ignore[override]
+    """Returns the mean average precisions of pycocotools, which rank the boxes of all images."""
+    return metrics_of.average_precision(found, len(self.class_names))
 
   def prediction_table(self, predictions: dict[str, np.ndarray]) -> tuple[list[str], list[list[Any]]]:
     """Returns a row a detection: the image's index, class, score, and the box in pixels of the network's input."""

@@ -28,12 +28,15 @@ class Supervised(Task):
     test_builder: of the set that is tested on, where it is another one (`data.test_name`).
     noise_size: how many standard normal numbers each example brings along as `noise`; those of a row depend on seed, step
       and its place in the global batch, in an evaluation on seed and its place in the split.
+    from_predictions: what an evaluation reports beside the means of the metrics, from what `predict` returns of a split, if it
+      needs all predictions together; these then hold the metrics of each example, too.
   """
 
   builder: Any
   test_builder: Any = None
   augment: Augment | None = None
   noise_size: int = 0
+  from_predictions: Callable[[dict[str, np.ndarray]], dict[str, float]] | None = None
 
   def open(self, prepare: bool = True) -> None:
     """Finds the tfds sets and checks that no two splits share examples."""
@@ -195,9 +198,19 @@ class Supervised(Task):
   def _pass(self) -> Any:
     return self.evaluation_pass(self.evaluate_step)
 
+  def replica_evaluation(self) -> Callable[[Batch], Any]:
+    """Returns what each replica runs for one batch of `evaluate`."""
+    if self.from_predictions:
+      return self.predict_step
+    return steps.replica_evaluate_step(self.evaluate_step, self.summed, self.strategy)
+
   def evaluate(self, split: str) -> Measurement:
     """Returns the metrics over each example of a split, once."""
-    return self.measured(split, self._pass)
+    if not self.from_predictions:
+      return self.measured(split, self._pass)
+    found = self.predict(split)
+    means = self.summarize({name: float(found[name].mean(dtype=np.float64)) for name in self.metrics})
+    return Measurement(means | self.from_predictions(found), len(found[self.metrics[0]]), self.evaluation(split).unit)
 
   def measured(self, split: str, whole_pass: Any) -> Measurement:
     """Returns what a compiled pass finds on a split."""
@@ -213,17 +226,17 @@ class Supervised(Task):
       start += length
     return Measurement(values | self.from_tallies(rows), int(count), evaluation.unit)
 
+  def predict_step(self, batch: Batch) -> Batch:
+    """Returns this replica's part of a batch with what `predict` keeps of it."""
+    batch = self.with_evaluation_noise(pipeline.own_part(batch, self.strategy))
+    with self.averaged():
+      found = self.predicted(batch)
+    named = found if isinstance(found, dict) else {"outputs": found}
+    return batch | {name: tf.cast(value, tf.float32) for name, value in named.items()}
+
   @functools.cached_property
   def _predict_step(self) -> Any:
-    @tf.function
-    def step(batch: Batch) -> dict[str, tf.Tensor]:
-      batch = self.with_evaluation_noise(pipeline.own_part(batch, self.strategy))
-      with self.averaged():
-        found = self.predicted(batch)
-      named = found if isinstance(found, dict) else {"outputs": found}
-      return batch | {name: tf.cast(value, tf.float32) for name, value in named.items()}
-
-    return step
+    return tf.function(self.predict_step)
 
   def predict(self, split: str) -> dict[str, np.ndarray]:
     """Returns every feature and the outputs, float32 [N, ...], of each example, in the split's order.

@@ -161,11 +161,22 @@ def test_outputs_that_say_the_truth_are_found_again_with_a_precision_of_one(task
   monkeypatch.setitem(vars(task), "_predict_step", None)
   vars(task).pop("_predict_step")
   measured = task.evaluate("valid")
-  vars(task).pop("_predict_step"), vars(task).pop("_pass")
-  assert (measured.count, measured.unit) == (20, "images")
+  vars(task).pop("_predict_step")
+  assert (measured.count, measured.unit) == (20, "examples")
   assert measured.values["map50"] == pytest.approx(1)
   assert measured.values["map"] > 0.98
   assert measured.values["box"] < 0.01
+
+
+def test_an_evaluation_asks_the_network_once_and_its_loss_is_that_of_a_pass_over_the_split(task, monkeypatch):
+  real, asked = task.outputs, []
+  monkeypatch.setattr(task, "outputs", lambda batch, training: asked.append(training) or real(batch, training))
+  vars(task).pop("_predict_step", None)
+  found = task.evaluate("valid").values
+  vars(task).pop("_predict_step")
+  assert asked == [False]  # traced once
+  passed = task.measured("valid", task.evaluation_pass(task.evaluate_step)).values
+  assert {name: found[name] for name in task.metrics} == pytest.approx(passed, rel=1e-5)
 
 
 def test_of_two_boxes_of_one_class_that_overlap_the_surer_stays_and_another_class_is_left_alone(task, monkeypatch):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow.compiler.xla.service import hlo_pb2
 
 from dlsuite import catalog
-from dlsuite.errors import ConfigError
+from dlsuite.errors import ConfigError, DataError
 from dlsuite.modes import task_of
 from dlsuite.training import steps
 from tools import tpu_compile
@@ -407,11 +407,19 @@ def test_shapes_come_from_what_a_set_declares_where_it_is_not_prepared():
 
 @pytest.mark.parametrize(("path", "evaluates"), [
   ("reinforcement/dqn.py", False), ("unsupervised/gan.py", False), ("sequence/lstm.py", True),
-  ("foundations/diabetes.py", True)])
+  ("foundations/diabetes.py", True), ("vision/detector.py", True)])
 def test_a_task_without_an_evaluation_step_says_so(path, evaluates):
+  if "detector" in path:
+    pytest.importorskip("pycocotools", reason="pycocotools comes with the extra `detection`")
   exporter = export.Exporter(catalog.load(f"experiments/{path}:smoke"), 2)
   assert exporter.evaluation == "" if evaluates else "evaluates on the host" in exporter.evaluation
   assert (exporter.evaluate() is not None) == evaluates
+
+
+def test_boxes_of_a_set_that_is_not_prepared_are_asked_for():
+  pytest.importorskip("pycocotools", reason="pycocotools comes with the extra `detection`")
+  with pytest.raises(DataError, match=r"data\.name='bccd' is not prepared on this machine, and task='detection' takes its"):
+    export.Exporter(catalog.load("experiments/vision/detector.py:bccd"), 1).train()
 
 
 def test_the_policy_of_the_process_is_left_as_it_was():

@@ -164,8 +164,8 @@ class Exporter:
       self._build(self.batch_size)
       specs, _ = self._spec("evaluate")
       task: Any = self._task
-      step = steps.replica_evaluate_step(task.evaluate_step, task.summed, self.strategy)
-      return self._export("evaluate", self._evaluation_rows() * self.strategy.replicas, step, (specs,))
+      rows = self._evaluation_rows() * self.strategy.replicas
+      return self._export("evaluate", rows, task.replica_evaluation(), (specs,))
 
   def _build(self, batch_size: int) -> None:
     self.config.data.batch_size = batch_size
@@ -282,7 +282,9 @@ def _canonical(hlo: bytes) -> bytes:
 
 def _is_plain(task: Task) -> bool:
   """Returns whether a task's batches are the mapped features of a tfds set and nothing else."""
-  return isinstance(task, Supervised) and type(task).feed is Supervised.feed and type(task).evaluation is Supervised.evaluation
+  kind: Any = type(task)
+  return isinstance(task, Supervised) and all(
+    getattr(kind, name) is getattr(Supervised, name) for name in ("split", "feed", "evaluation"))
 
 
 def _has_evaluation(task: Task) -> bool:
