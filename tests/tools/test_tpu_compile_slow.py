@@ -117,7 +117,7 @@ def test_eight_replicas_of_the_exported_step_learn_what_one_does(path, stage, tm
   # Deep networks without shortcuts magnify rounding: no more is asked of them than of one replica with other roundings.
   nudged = executed(config, 1, tmp_path, nudge=1e-7)
   for alone, shared, other in zip(one, eight, nudged, strict=True):
-    np.testing.assert_allclose(shared[0], alone[0], rtol=1e-3, atol=1e-5 + 10 * np.abs(other[0] - alone[0]).max(initial=0.0))
+    np.testing.assert_allclose(shared[0], alone[0], rtol=1e-3, atol=1e-4 + 10 * np.abs(other[0] - alone[0]).max(initial=0.0))
 
 
 def executed(config, replicas, folder, nudge=0.0):
