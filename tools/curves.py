@@ -47,8 +47,10 @@ def mean(curves: Sequence[Curve]) -> Curve:
   return {step: statistics.mean(each[step] for each in curves) for step in sorted(common)}
 
 
-def draw(kinds: Mapping[str, Sequence[Curve]], metric: str, split: str, path: pathlib.Path) -> None:
-  """Draws kinds of runs, {name: curves}, as a PNG or an SVG."""
+def draw(kinds: Mapping[str, Sequence[Curve]], metric: str, split: str, path: pathlib.Path, log: bool = False) -> None:
+  """Draws kinds of runs, {name: curves}, as a PNG or an SVG, by a logarithmic scale if `log`."""
+  from matplotlib import ticker
+
   from dlsuite.runs import figures
 
   colours = (figures.BLUE, figures.ORANGE, figures.GREEN, figures.GREY)
@@ -61,7 +63,11 @@ def draw(kinds: Mapping[str, Sequence[Curve]], metric: str, split: str, path: pa
       last = list(middle.values())[-1]
       axis.plot(list(middle), list(middle.values()), color=colour, linewidth=2.5, linestyle=style,
                 label=f"{name}: {last:.3g} at the end, mean of {len(curves)}" if len(curves) > 1 else f"{name}: {last:.3g}")
-    axis.set(xlabel="step", ylabel=f"{metric} ({split})")
+    axis.set(xlabel="step", ylabel=f"{metric} ({split})", yscale="log" if log else "linear")
+    if log:
+      axis.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+      axis.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+      axis.yaxis.set_minor_formatter(ticker.NullFormatter())
     axis.legend()
 
 
@@ -85,12 +91,13 @@ def main(argv: list[str] | None = None) -> int:
   parser.add_argument("kinds", nargs="+", metavar="NAME=RUN,RUN", help="runs that differ in the seed alone, and their name")
   parser.add_argument("--metric", required=True)
   parser.add_argument("--split", default="valid", help="train or valid")
+  parser.add_argument("--log", action="store_true", help="a logarithmic scale")
   parser.add_argument("--out", required=True, type=pathlib.Path, help="the picture, .png or .svg")
   args = parser.parse_args(argv)
   try:
     if args.out.suffix not in (".png", ".svg"):
       raise ConfigError(f"--out={str(args.out)!r} must end in .png or .svg")
-    draw(_kinds(args.kinds, args.metric, args.split), args.metric, args.split, args.out)
+    draw(_kinds(args.kinds, args.metric, args.split), args.metric, args.split, args.out, args.log)
   except DlsuiteError as e:
     print(f"curves: {e}", file=sys.stderr)
     return e.exit_code

@@ -26,7 +26,7 @@ def test_the_later_row_of_a_step_counts_and_the_mean_is_over_common_steps(runs):
 
 def test_the_picture_is_drawn(runs):
   out = runs / "curves.png"
-  assert curves.main(["--metric=error", f"--out={out}", f"both={runs}/a,{runs}/b", f"one={runs}/b"]) == 0
+  assert curves.main(["--metric=error", f"--out={out}", "--log", f"both={runs}/a,{runs}/b", f"one={runs}/b"]) == 0
   assert out.stat().st_size > 5_000
 
 
