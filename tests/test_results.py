@@ -33,6 +33,12 @@ def test_a_denoising_autoencoder_helps_a_hundred_labels():
   assert statistics.mean(pretrained) < statistics.mean(scratch)
 
 
+def test_what_cifar_taught_helps_with_500_images_of_mnist_for_every_seed():
+  tuned, scratch = (values(f"experiments/vision/transfer.py:cifar10{which}") for which in ("#finetune", ",scratch"))
+  assert len(tuned) == len(scratch) == 3
+  assert all(a < b for a, b in zip(tuned, scratch, strict=True))
+
+
 def test_the_language_model_beats_gzip_and_xz_on_the_same_text():
   found = values("experiments/sequence/lstm.py")
   assert found
@@ -59,14 +65,14 @@ def test_every_kind_of_learning_has_results():
     f"experiments/{name}.py" for name in (
       "foundations/diabetes", "foundations/mlp", "reinforcement/dqn", "sequence/lstm", "unsupervised/autoencoder",
       "unsupervised/denoising", "unsupervised/gan", "unsupervised/vae", "vision/action", "vision/cifar_resnet",
-      "vision/detector", "vision/lenet5", "vision/pilotnet", "vision/unet")}
+      "vision/detector", "vision/lenet5", "vision/pilotnet", "vision/transfer", "vision/unet")}
 
 
 def readme_rows():
   """Returns (config, our mean and the seeds' values as README prints them) of its table of results."""
   table = (ROOT / "README.md").read_text().partition("## Results")[2].partition("\n## ")[0]
   files = {path.name: path.relative_to(ROOT) for path in (ROOT / "experiments").glob("*/*.py")}
-  variants = {"denoising.py:mnist": "denoising.py:mnist#classify"}  # the stage that is tested
+  variants = {"denoising.py:mnist": "denoising.py:mnist#classify", "transfer.py:cifar10": "transfer.py:cifar10#finetune"}  # the stage that is tested
   found = []
   for line in table.splitlines():
     if cells := re.fullmatch(r"\|(.*`(\w+\.py[^`]*)`.*)\|(.*)\|(.*)\|(.*)\|", line):
