@@ -72,7 +72,8 @@ def readme_rows():
   """Returns (config, our mean and the seeds' values as README prints them) of its table of results."""
   table = (ROOT / "README.md").read_text().partition("## Results")[2].partition("\n## ")[0]
   files = {path.name: path.relative_to(ROOT) for path in (ROOT / "experiments").glob("*/*.py")}
-  variants = {"denoising.py:mnist": "denoising.py:mnist#classify", "transfer.py:cifar10": "transfer.py:cifar10#finetune"}  # the stage that is tested
+  variants = {"denoising.py:mnist": "denoising.py:mnist#classify",
+              "transfer.py:cifar10": "transfer.py:cifar10#finetune"}  # the stage that is tested
   found = []
   for line in table.splitlines():
     if cells := re.fullmatch(r"\|(.*`(\w+\.py[^`]*)`.*)\|(.*)\|(.*)\|(.*)\|", line):
