@@ -1,5 +1,6 @@
 """Bad input to the other kinds of learning: one line on stderr, exit code 2, nothing written; what diverges exits with 3."""
 
+import re
 import sys
 
 import pytest
@@ -183,7 +184,8 @@ def test_a_prompt_that_the_language_model_cannot_read_is_refused(language_model,
   assert main([*command, "--mode=predict", f"--prompt={prompt}"]) == 2
   line = the_line(capfd.readouterr().err)
   assert says in line
-  assert "not among the 96 bytes of python_library: '\\n', ' '-'~'" in line or not prompt
+  # 96 in Python 3.11.7; some releases' sources hold tabs and form feeds too.
+  assert re.search(r"not among the 9\d bytes of python_library: .*'\\n', .*' '-'~'", line) or not prompt
   assert snapshot(folder) == before
 
 

@@ -26,7 +26,7 @@ RANDOM = np.random.default_rng(0)
 
 def task_of(**methods):
   config = types.SimpleNamespace(name="fixture", data=types.SimpleNamespace(valid="valid"))
-  return types.SimpleNamespace(config=config, builder=types.SimpleNamespace(name="data"), **methods)
+  return types.SimpleNamespace(config=config, builder_of=lambda split: types.SimpleNamespace(name="data"), **methods)
 
 
 # -- compressors

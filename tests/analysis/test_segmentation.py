@@ -19,7 +19,8 @@ MERGED = 1 - 2 * PAIRS / (PAIRS + math.comb(144, 2))
 
 
 def task_of(**methods):
-  return types.SimpleNamespace(config=types.SimpleNamespace(name="fixture", seed=0), builder=types.SimpleNamespace(name="data"),
+  return types.SimpleNamespace(config=types.SimpleNamespace(name="fixture", seed=0),
+                               builder_of=lambda split: types.SimpleNamespace(name="data"),
                                foreground=0, num_classes=2, class_names=["membrane", "cell"], **methods)
 
 
