@@ -61,6 +61,7 @@ class Group:
     self.signalled = False
     self._grace, self._everyone = grace, everyone
     self._lines = [collections.deque[str](maxlen=_KEPT) for _ in environments]
+    self._screen = threading.Lock()  # print writes a line and its end apart: another reader's line may come between
     # A session of their own: a Ctrl-C at the terminal reaches them once, through `_forward`, not twice.
     self._processes = [subprocess.Popen(list(command), env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, start_new_session=True) for environment in environments]
@@ -73,10 +74,9 @@ class Group:
     for raw in stream:
       line = raw.decode(errors="replace").rstrip("\n")
       self._lines[rank].append(line)
-      if self._everyone:
-        print(f"[{rank}] {line}", flush=True)
-      elif rank == 0:
-        print(line, flush=True)
+      if self._everyone or rank == 0:
+        with self._screen:
+          print(f"[{rank}] {line}" if self._everyone else line, flush=True)
 
   def tail(self, rank: int) -> str:
     """Returns a process's last lines."""

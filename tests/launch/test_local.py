@@ -60,6 +60,12 @@ def test_only_the_chief_is_shown_unless_all_are_asked_for(tmp_path, capfd):
   assert sorted(capfd.readouterr().out.splitlines()) == ["[0] hello from 0", "[1] hello from 1"]
 
 
+def test_lines_of_processes_that_speak_at_once_stay_whole(tmp_path, capfd):
+  run("for i in range(2000): print('word', i, flush=True)", tmp_path, flags=("--workers=2", "--all_output"))
+  said = capfd.readouterr().out.splitlines()
+  assert sorted(said) == sorted(f"[{rank}] word {i}" for rank in range(2) for i in range(2000))
+
+
 def test_when_one_dies_the_others_are_ended_and_its_code_and_last_words_are_said(tmp_path, capfd):
   code, seconds = run(DIES, tmp_path, 1)
   assert code == 7
