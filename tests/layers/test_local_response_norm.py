@@ -15,6 +15,17 @@ def test_each_channel_is_divided_as_the_formula_of_2012_says():
   np.testing.assert_allclose(LocalResponseNorm()(x), wanted, rtol=1e-5)
 
 
+def test_its_gradient_is_that_of_tensorflows_own_operation():
+  x, upstream = (tf.constant(np.random.default_rng(seed).normal(0, 30, (2, 3, 4, 9)), tf.float32) for seed in (0, 1))
+  gradients = []
+  for normalised in (LocalResponseNorm(), lambda x: tf.nn.local_response_normalization(x, 2, 2.0, 1e-4, 0.75)):
+    with tf.GradientTape() as tape:
+      tape.watch(x)
+      y = normalised(x)
+    gradients.append(tape.gradient(y, x, upstream))
+  np.testing.assert_allclose(*gradients, rtol=1e-4, atol=1e-5)
+
+
 def test_short_types_do_not_overflow_where_their_squares_would():
   x = tf.fill((1, 1, 1, 5), tf.constant(3000.0, tf.float16))
   y = LocalResponseNorm(dtype="float16")(x)
