@@ -63,6 +63,19 @@ _GOOGLENET_THIN = ("arithmetic, an eighth of table 1's channels: stem 2,304, mod
 _INCEPTION = ("keras.applications: 23,851,784; auxiliary head 98,688 + 2,459,904 + 769,000; not trained: the two averages of "
               "17,216 + 896 channels")
 _INCEPTION_THIN = "an eighth of the channels: kernels 347,564, 2,264 offsets and twice as many averages, 256x10+10 + 96x10+10"
+_YEARS = "experiments/vision/ten_years.py:cifar10,network="
+_HALF_ALEXNET = ("arithmetic: 25x3x48+48 + 25x24x128+128 + 9x128x192+192 + 9x96x192+192 + 9x96x128+128 + 1152x1024+1024 "
+                 "+ 1024x1024+1024 + 1024x10+10")
+_HALF_ZFNET = ("arithmetic: 9x3x48+48 + 25x48x128+128 + 9x128x192+192 + 9x192x192+192 + 9x192x128+128 + 1152x1024+1024 "
+               "+ 1024x1024+1024 + 1024x10+10")
+_HALF_VGG = ("arithmetic, 32, 64, 128, 256, 256 channels: 896 + 9,248, 18,496 + 36,928, 73,856 + 2x147,584, "
+             "295,168 + 2x590,080, 3x590,080, 256x512+512 + 512x512+512 + 512x10+10")
+_QUARTER_GOOGLENET = ("arithmetic, a quarter of table 1's channels: stem 9,600, modules 10,300 + 24,416 + 23,628 + 28,194 "
+                      "+ 32,006 + 37,968 + 54,464 + 65,408 + 90,492, heads 39,722 + 39,850, 256x10+10")
+_BC_40 = ("arithmetic: 27x24; 6 layers cx48 + 9x48x12 from 24, 48 and 60 channels; 96x48 + 120x60; batch norm of 2,544 "
+          "channels: c+48 a layer, 96, 120 and 132; 132x10+10")
+_BC_22 = ("arithmetic: 27x24; blocks of three layers cx48 + 9x48x12 from 24, 30 and 33 channels; 60x30 + 66x33; batch norm of "
+          "996 channels: c+48 a layer, 60, 66 and 69; 69x10+10")
 _RESNET_8 = ("arithmetic, one block a resolution, one input channel, five classes: 144 + 2x2,304 + 4,608 + 9,216 + 18,432 "
              "+ 36,864 + 64x5+5 + 2x240 of batch norm, and 2x240 moving averages")
 # Printable ASCII and the line's end are 96 codes, as in Python 3.11.7; other releases' sources have tabs and form feeds too.
@@ -146,6 +159,15 @@ GOLDENS: dict[str, dict[str, Golden]] = {
   "experiments/vision/googlenet.py:imagenet": {"classifier": Golden(13_378_280, 13_378_280, _GOOGLENET)},
   "experiments/vision/inception_v3.py:": {"classifier": Golden(353_368, 357_896, _INCEPTION_THIN)},
   "experiments/vision/inception_v3.py:imagenet": {"classifier": Golden(27_143_152, 27_179_376, _INCEPTION)},
+  _YEARS + "alexnet": {"classifier": Golden(2_819_274, 2_819_274, _HALF_ALEXNET)},
+  _YEARS + "zfnet": {"classifier": Golden(3_170_250, 3_170_250, _HALF_ZFNET)},
+  _YEARS + "vgg": {"classifier": Golden(4_079_530, 4_079_530, _HALF_VGG)},
+  _YEARS + "googlenet": {"classifier": Golden(458_618, 458_618, _QUARTER_GOOGLENET)},
+  _YEARS + "resnet": {"classifier": Golden(269_722, 271_098, _RESNET)},
+  _YEARS + "densenet": {"classifier": Golden(71_686, 73_678, _BC_22)},
+  "experiments/vision/densenet.py:cifar10,fast": {"classifier": Golden(176_122, 181_210, _BC_40)},
+  "experiments/vision/nin.py:cifar10,fast": {"classifier": Golden(
+    63_770, 63_770, "arithmetic: 75x48+48 instead of 25x48+48 of the digits' network of the same width")},
   "experiments/vision/action.py:": {"classifier": Golden(
     112_136, 112_136, "arithmetic: 9x16+16 + 9x16x32+32 + 6x6x32x64+64 + LSTM 4x(64+64+1)x64 + 64x8+8")},
   "experiments/vision/action.py:network=frame": {"classifier": Golden(

@@ -31,6 +31,17 @@ def chosen(args: argparse.Namespace) -> str:
   return given[0] if given and not args.smoke else ""
 
 
+def is_fast(args: argparse.Namespace, name: str) -> bool:
+  """Returns whether an experiment's arguments ask for CIFAR's shortened recipe, `fast`.
+
+  Raises:
+    ConfigError: if they ask for it with another set, and not for `smoke`.
+  """
+  if args.fast and not name.startswith("cifar") and not args.smoke:
+    raise ConfigError(f"config argument 'fast' is for cifar10 and cifar100, not for '{name}'")
+  return args.fast and name.startswith("cifar")
+
+
 def photographs(c: ConfigDict, name: str, pixels: int = 224) -> None:
   """Reads ImageNet or Imagenette (ten of its classes), cropped to squares and mirrored.
 

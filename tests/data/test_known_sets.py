@@ -62,3 +62,12 @@ def test_an_experiments_data_are_known_without_tensorflow():
   code = ("import sys; from dlsuite import catalog; catalog.load('experiments/vision/resnet.py:imagenet,v2'); "
           "sys.exit('tensorflow' in sys.modules)")
   assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["nin", "densenet"])
+def test_the_short_recipe_is_for_cifar_and_changes_nothing_of_a_smoke_run(name):
+  assert load(name, "cifar10,fast")["optimizer.schedule.name"] == "one_cycle"
+  assert load(name, "cifar10,fast,smoke") == load(name, "fast,smoke") == load(name, "smoke")
+  for arg, of in (("fast", "digits"), ("imagenette,fast", "imagenette")):
+    with pytest.raises(ConfigError, match=f"'fast' is for cifar10 and cifar100, not for '{of}'"):
+      catalog.load(f"experiments/vision/{name}.py:{arg}")
