@@ -3,13 +3,18 @@
 import keras
 import tensorflow as tf
 
+from dlsuite.layers import processor
+
+_BLOCK = 16  # channels: oneDNN normalises other numbers of them in bfloat16 by kernels that take three times as long or more
+
 
 @keras.saving.register_keras_serializable("dlsuite")
 class BatchNorm(keras.layers.Layer):
   """Normalises the last axis of [B, C] or [B, H, W, C] by the batch's statistics.
 
   Same mathematics as `keras.layers.BatchNormalization`, which on TensorFlow runs as some twenty separate operations;
-  here one `FusedBatchNormV3` does the work on every device, in float32, bfloat16 and float16.
+  here one `FusedBatchNormV3` does the work on every device, in float32, bfloat16 and float16. On a CPU in bfloat16 it sees
+  channels of zeros added up to the next multiple of 16.
 
   Args:
     momentum: weight of the old moving average, a step.
@@ -52,10 +57,19 @@ class BatchNorm(keras.layers.Layer):
     return input_shape
 
   def _fused(self, x: tf.Tensor, mean: object, variance: object, training: bool) -> tuple[tf.Tensor, ...]:
-    gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
-    mean, variance = (tf.convert_to_tensor(v, tf.float32) for v in (mean, variance))
-    return tf.raw_ops.FusedBatchNormV3(x=x, scale=gamma, offset=beta, mean=mean, variance=variance,
-                                       epsilon=self.epsilon, is_training=training)[:3]
+    channels = x.shape[-1]
+    more = -channels % _BLOCK if x.dtype == tf.bfloat16 and processor.is_cpu() else 0
+
+    def padded(values: object) -> tf.Tensor:
+      values = tf.convert_to_tensor(values)
+      return tf.pad(values, [[0, 0]] * (values.shape.rank - 1) + [[0, more]]) if more and values.shape[-1] else values
+
+    found = tf.raw_ops.FusedBatchNormV3(x=padded(x), scale=padded(self.gamma), offset=padded(self.beta), mean=padded(mean),
+                                        variance=padded(variance), epsilon=self.epsilon, is_training=training)[:3]
+    if not more:
+      return found
+    # Not values[..., :channels], whose gradient takes longer than all the rest.
+    return tuple(tf.slice(values, [0] * values.shape.rank, [-1] * (values.shape.rank - 1) + [channels]) for values in found)
 
   def _train(self, x: tf.Tensor) -> tf.Tensor:
     context = tf.distribute.get_replica_context()

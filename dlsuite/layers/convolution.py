@@ -1,28 +1,11 @@
 """Keras's 2-D convolution, made bearable on processors: in bfloat16 without instructions for it, and in groups."""
 
-import functools
-import pathlib
-
 import keras
 import tensorflow as tf
 
+from dlsuite.layers import processor
+
 _BLOCK = 16  # channels; measured: what is narrower costs more than the zeros that make it wider
-
-
-@functools.cache
-def lacks_grouped_kernels() -> bool:
-  """Returns whether this process computes on a CPU, where TensorFlow has no convolution in groups of its own."""
-  return not (tf.config.get_visible_devices("GPU") or tf.config.list_logical_devices("TPU"))
-
-
-@functools.cache
-def emulates_bfloat16() -> bool:
-  """Returns whether this process computes on an x86 CPU without AVX-512, where oneDNN refuses bfloat16 convolutions."""
-  if tf.config.get_visible_devices("GPU") or tf.config.list_logical_devices("TPU"):
-    return False
-  cpuinfo = pathlib.Path("/proc/cpuinfo")
-  flags = cpuinfo.read_text(encoding="utf-8", errors="replace") if cpuinfo.exists() else ""
-  return "avx2" in flags and "avx512" not in flags
 
 
 @keras.saving.register_keras_serializable("dlsuite")
@@ -32,19 +15,20 @@ class Conv2D(keras.layers.Conv2D):
   Where bfloat16 is emulated, TensorFlow's kernels for it take 4 to 25 times as long as those for float32; there the
   same bfloat16 numbers are convolved in float32 and the sum is rounded once, which is also what the hardware does.
 
-  On a CPU Keras has XLA compute a convolution in groups, which takes some 400 times as long as what is done here: a few
-  groups at a time by an ordinary convolution, whose kernel is zero between one group's inputs and another's outputs.
+  For convolutions in groups TensorFlow has no kernels on a CPU, and Keras has XLA compute them there, which takes some 400
+  times as long as what is done here: a few groups at a time by an ordinary convolution, whose kernel is zero between one
+  group's inputs and another's outputs.
   """
 
   def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Convolves [B, H, W, C] with [h, w, C / groups, filters]; same dtype."""
-    if self.compute_dtype != "bfloat16" or not emulates_bfloat16():
+    if self.compute_dtype != "bfloat16" or not processor.emulates_bfloat16():
       return self._convolve(inputs, kernel)
     wide = self._convolve(keras.ops.cast(inputs, "float32"), keras.ops.cast(kernel, "float32"))
     return keras.ops.cast(wide, self.compute_dtype)
 
   def _convolve(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    if self.groups == 1 or not lacks_grouped_kernels():
+    if self.groups == 1 or not processor.is_cpu():
       return super().convolution_op(inputs, kernel)
     height, width, channels, filters = kernel.shape
     merged = next(n for n in range(1, self.groups + 1)  # groups at a time

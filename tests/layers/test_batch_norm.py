@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dlsuite.layers import processor
 from dlsuite.layers.batch_norm import BatchNorm
 
 _SHAPES = [(32, 5), (8, 6, 7, 5)]
@@ -91,6 +92,22 @@ def test_bfloat16_normalises_in_bfloat16_and_keeps_float32_statistics(shape: tup
   values = y.numpy().astype(np.float32).reshape(-1, shape[-1])
   np.testing.assert_allclose(values.mean(0), 0, atol=0.02)
   np.testing.assert_allclose(values.std(0), 1, atol=0.02)
+
+
+@pytest.mark.parametrize("channels", [5, 16, 24])
+@pytest.mark.parametrize("training", [True, False])
+def test_channels_added_for_the_processor_change_the_others_by_one_rounding_at_most(
+    channels: int, training: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+  [x] = _batches((8, 6, 7, channels), 1)
+  found = []
+  for cpu in (True, False):
+    monkeypatch.setattr(processor, "is_cpu", lambda cpu=cpu: cpu)
+    layer = BatchNorm(dtype="mixed_bfloat16")
+    results = _run(layer, tf.cast(x, tf.bfloat16), training)
+    found.append([*results, layer.moving_mean.numpy(), layer.moving_variance.numpy()])
+    assert found[-1][0].shape == x.shape
+  for mine, plain in zip(*([values.astype(np.float32) for values in run] for run in found), strict=True):
+    np.testing.assert_allclose(mine, plain, rtol=2**-7, atol=2**-7 * np.abs(plain).max())
 
 
 def test_a_saved_layer_is_rebuilt_from_its_config() -> None:

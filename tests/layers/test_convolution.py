@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlsuite.layers import convolution
+from dlsuite.layers import convolution, processor
 
 
 def _run(layer: keras.layers.Layer, x: tf.Tensor) -> list[np.ndarray]:
@@ -34,7 +34,7 @@ def test_float32_equals_keras_in_outputs_and_gradients() -> None:
 
 @pytest.mark.parametrize("emulated", [True, False])
 def test_bfloat16_equals_keras_to_one_rounding(emulated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-  monkeypatch.setattr(convolution, "emulates_bfloat16", lambda: emulated)
+  monkeypatch.setattr(processor, "emulates_bfloat16", lambda: emulated)
   for mine, keras_own in zip(*_both("mixed_bfloat16"), strict=True):
     np.testing.assert_allclose(mine, keras_own, rtol=2**-7, atol=2**-7 * np.abs(keras_own).max())
 
@@ -47,6 +47,6 @@ def test_groups_equal_keras_in_outputs_and_gradients(channels: int, filters: int
 
 
 def test_a_device_with_kernels_for_groups_uses_them(monkeypatch: pytest.MonkeyPatch) -> None:
-  monkeypatch.setattr(convolution, "lacks_grouped_kernels", lambda: False)
+  monkeypatch.setattr(processor, "is_cpu", lambda: False)
   for mine, keras_own in zip(*_both("float32", 8, 8, 4), strict=True):
     np.testing.assert_array_equal(mine, keras_own)

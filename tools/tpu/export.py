@@ -18,7 +18,7 @@ from dlsuite.checks import check_batch
 from dlsuite.data import pipeline, randomness
 from dlsuite.data.feed import is_stacked
 from dlsuite.errors import DataError, DlsuiteError, first_line
-from dlsuite.layers import convolution
+from dlsuite.layers import processor
 from dlsuite.modes import task_of
 from dlsuite.plan import Plan
 from dlsuite.strategy import Strategy
@@ -301,8 +301,8 @@ def _as_on_a_tpu() -> Iterator[None]:
   """Makes layers choose what they would on a TPU, keeps a GPU out of it, and leaves Keras's policy as it was."""
   policy = keras.config.dtype_policy()
   try:
-    with (mock.patch.object(convolution, "emulates_bfloat16", lambda: False),
-          mock.patch.object(convolution, "lacks_grouped_kernels", lambda: False), tf.device("/cpu:0")):
+    with (mock.patch.object(processor, "emulates_bfloat16", lambda: False),
+          mock.patch.object(processor, "is_cpu", lambda: False), tf.device("/cpu:0")):
       yield
   finally:
     keras.config.set_dtype_policy(policy)
