@@ -164,6 +164,8 @@ GOLDENS: dict[str, dict[str, Golden]] = {
   _YEARS + "vgg": {"classifier": Golden(4_079_530, 4_079_530, _HALF_VGG)},
   _YEARS + "googlenet": {"classifier": Golden(458_618, 458_618, _QUARTER_GOOGLENET)},
   _YEARS + "resnet": {"classifier": Golden(269_722, 271_098, _RESNET)},
+  _YEARS + "se_resnet": {"classifier": Golden(
+    269_722 + 2_373, 271_098 + 2_373, "as cifar_resnet.py:cifar10,se")},
   _YEARS + "densenet": {"classifier": Golden(71_686, 73_678, _BC_22)},
   "experiments/vision/densenet.py:cifar10,fast": {"classifier": Golden(176_122, 181_210, _BC_40)},
   "experiments/vision/nin.py:cifar10,fast": {"classifier": Golden(

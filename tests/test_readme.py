@@ -9,10 +9,13 @@ import sys
 
 import pytest
 
+from dlsuite import catalog
 from tests.conftest import ROOT
 
 SECTION = re.search(r"## Add your own\n(.*?)\n## ", (ROOT / "README.md").read_text(), re.DOTALL)[1]
 FILES = dict(re.findall(r"```python\n# (\S+)\n(.*?)```", SECTION, re.DOTALL))
+TOOLS = [path.stem for path in (ROOT / "tools").glob("*.py")
+         if "__main__" in path.read_text() and path.stem != "bench_torch"]  # which bench starts
 COMMAND = re.search(r"    python -m (dlsuite\.main .*)", SECTION)[1]
 
 
@@ -37,6 +40,14 @@ def run(project, *arguments):
 def test_model_data_set_and_task_take_under_sixty_lines_together():
   assert {name.split("/")[1] for name in FILES} == {"data", "models", "tasks", "foundations"}
   assert sum(len(text.strip().splitlines()) + 1 for text in FILES.values()) < 60  # with the line that names the file
+
+
+def test_the_readme_names_every_experiment_and_every_tool():
+  text = (ROOT / "README.md").read_text()
+  chapters = text.partition("## Chapters")[2].partition("\n## ")[0]
+  assert [path for path in catalog.names() if f"`{path.rpartition('/')[2]}`" not in chapters] == []
+  built = text.partition("## How it is built")[2].partition("\n## ")[0].partition("tools/")[2]
+  assert [tool for tool in TOOLS if not re.search(rf"\b{tool}\b", built)] == []
 
 
 def test_the_text_runs_and_learns_the_median(project):

@@ -35,7 +35,7 @@ def get_config(arg: str = "") -> ConfigDict:
   """Returns the config of one variant."""
   args = parse_arg(arg, imagenet=False, imagenette=False, v2=False, batch_norm=False, smoke=False)
   photos = known_sets.chosen(args)
-  c = defaults("googlenet", task="classification")
+  c = defaults("googlenet_bn" if args.batch_norm else "googlenet", task="classification")
 
   c.model.name = "vision.googlenet"
   c.model.auxiliary = True
@@ -71,8 +71,9 @@ def get_config(arg: str = "") -> ConfigDict:
   if not photos:
     c.reference.protocol = "fixed split 1,197/200/400"
   elif photos == "imagenet":
-    c.reference.update(metric="top5_error", value=10.07, table="table 3, one model and one crop",
-                       protocol="1.2 million training images, one crop of the validation images, top-5")
+    if not args.batch_norm:
+      c.reference.update(value=10.07, table="table 3, one model and one crop")
+    c.reference.update(metric="top5_error", protocol="1.2 million training images, one crop of the validation images, top-5")
   if args.v2 and photos:
     known_sets.test_on_imagenet_v2(c)
   return finish(c, smoke=args.smoke)

@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 
-_WINDOWS = (keras.layers.Conv2D, keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
+_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.Conv3D)
+_WINDOWS = (*_CONVOLUTIONS, keras.layers.MaxPooling2D, keras.layers.AveragePooling2D, keras.layers.MaxPooling3D)
 
 
 def fields(network: keras.Model) -> dict[str, tuple[int, int]]:
@@ -17,13 +18,13 @@ def fields(network: keras.Model) -> dict[str, tuple[int, int]]:
   for layer in network.layers:
     arriving = layer.input if isinstance(layer.input, list) else [layer.input]
     before = [found[id(tensor)] for tensor in arriving if id(tensor) in found]
-    if not before or len(layer.output.shape) != 4:
+    if not before or len(layer.output.shape) not in (4, 5):
       continue
     stride, field = max(s for s, _ in before), max(f for _, f in before)
     if isinstance(layer, _WINDOWS):
-      size = (layer.kernel_size if isinstance(layer, keras.layers.Conv2D) else layer.pool_size)[0]
+      size = (layer.kernel_size if isinstance(layer, _CONVOLUTIONS) else layer.pool_size)[-2]
       field += (size - 1) * stride
-      stride *= layer.strides[0]
+      stride *= layer.strides[-2]
     found[id(layer.output)] = named[layer.name] = (stride, field)
   return named
 
