@@ -55,6 +55,7 @@ _NOT_NEGATIVE = (
 _BELOW_ONE = ("optimizer.ema",)
 # What a task's OPTIONS may demand of a number, or of each number of a tuple, in the words of the error.
 DEMANDS: dict[str, Callable[[float], bool]] = {
+  "finite": math.isfinite,
   "above 0 and finite": lambda v: 0 < v < math.inf,
   "0 or more and finite": lambda v: 0 <= v < math.inf,
   "at least 0 and below 1": lambda v: 0 <= v < 1,
@@ -342,6 +343,10 @@ def _check_modules(config: ConfigDict) -> None:
     annotation = allowed[name].annotation
     if not _fits(annotation, value):
       raise ConfigError(f"model.{name}={value!r} must be {_TYPE_NAMES.get(annotation, 'of the type ' + annotation)}")
+    each = value if isinstance(value, tuple | list) else (value,)
+    demand = "above 0 and finite" if name == "width" else "finite"  # of all models, units or a factor on their number
+    if not all(DEMANDS[demand](number) for number in each if isinstance(number, int | float)):
+      raise ConfigError(f"model.{name}={value} must be {demand}")
   missing = [name for name, argument in allowed.items() if argument.required and name not in config.model]
   if missing:
     raise ConfigError(f"model.{missing[0]} is missing: {model} needs {', '.join(missing)}")

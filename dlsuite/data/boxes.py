@@ -43,10 +43,10 @@ def feature(builder: Any, features: ConfigDict, word: str) -> Any:
 
 
 def is_bad(boxes: Any) -> Any:
-  """Returns which of the boxes [..., 4], of NumPy or TensorFlow, stand out of their image or have no area."""
+  """Returns which of the boxes [..., 4], of NumPy or TensorFlow, stand out of their image, have no area or hold a NaN."""
   top, left, bottom, right = (boxes[..., i] for i in range(4))
   outside = (top < -_TOLERANCE) | (left < -_TOLERANCE) | (bottom > 1 + _TOLERANCE) | (right > 1 + _TOLERANCE)
-  return outside | (bottom <= top) | (right <= left)
+  return outside | ~(bottom > top) | ~(right > left)  # which also holds of a NaN
 
 
 @dataclasses.dataclass(frozen=True)

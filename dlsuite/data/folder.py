@@ -9,6 +9,8 @@ import hashlib
 import io
 import logging
 import pathlib
+import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -38,8 +40,8 @@ def open_builder(folder: str, channels: int, skip_corrupt: bool, prepare: bool =
   """
   root = pathlib.Path(folder).expanduser()
   files = _listing(root)
-  lines = [f"{path.relative_to(root)} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
-  digest = hashlib.sha256("\n".join([f"{channels} {skip_corrupt}", *lines]).encode()).hexdigest()[:12]
+  lines = [f"{path.relative_to(root)} {_stamp(path)}" for path in files]
+  digest = hashlib.sha256(_bytes("\n".join([f"{channels} {skip_corrupt}", *lines]))).hexdigest()[:12]
   data_dir = sources.tfds_data_dir() if prepare else sources.temporary_folder()
   made = f"{data_dir}/folder/{digest}/{_VERSION}"
   try:
@@ -78,15 +80,38 @@ def _listing(root: pathlib.Path) -> list[pathlib.Path]:
         if path.suffix.lower() in _SUFFIXES:
           found.append(path)
         elif not path.name.startswith("."):
-          raise DataError(f"{what}: {path.relative_to(root)} is none of the images that are read ({', '.join(_SUFFIXES)}): "
-                          "convert or remove it")
+          raise DataError(f"{what}: {_text(path.relative_to(root))} is none of the images that are read "
+                          f"({', '.join(_SUFFIXES)}): convert or remove it")
       if split == "train" and not (found and found[-1].parent == root / split / name):
         raise DataError(f"{what}: train/{name} holds no image")
   return found
 
 
 def _folders(root: pathlib.Path) -> list[str]:
-  return sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+  """Returns the names of splits or classes, which tfds writes as UTF-8."""
+  names = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+  if wrong := [name for name in names if _text(name) != name]:
+    raise DataError(f"data.folder: the name of the folder '{_text(root / wrong[0])}' is not UTF-8: give it another one")
+  return names
+
+
+def _bytes(path: str | pathlib.Path) -> bytes:
+  """Returns a path as the file system has it: a name there may be no UTF-8."""
+  return str(path).encode(errors="surrogateescape")
+
+
+def _text(path: str | pathlib.Path) -> str:
+  r"""Returns a path as it can be printed and stored: bytes of a name that are not UTF-8 become `\xff`."""
+  return _bytes(path).decode(errors="backslashreplace")
+
+
+def _stamp(path: pathlib.Path) -> str:
+  """Returns what changes with a file: its size and time, or that there is none, such as at the end of a broken link."""
+  try:
+    found = path.stat()
+  except OSError as e:
+    return str(e.strerror)
+  return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def _shape_of(path: pathlib.Path) -> tuple[tuple[int, int, int], bytes] | str:
@@ -97,8 +122,10 @@ def _shape_of(path: pathlib.Path) -> tuple[tuple[int, int, int], bytes] | str:
       return "neither JPEG nor PNG inside"
     height, width, channels = tf.io.decode_image(data, expand_animations=False).shape
     return (int(height), int(width), int(channels)), hashlib.sha256(data).digest()
-  except (tf.errors.OpError, OSError) as e:
-    return first_line(e, 80)
+  except tf.errors.OpError as e:  # `{{function_node ...}} the reason [Op:DecodeImage]`
+    return textwrap.shorten(re.sub(r"^\{\{.*?\}\} | \[Op:\w+\].*", "", str(e)), 80, placeholder="...")
+  except OSError as e:
+    return e.strerror or first_line(e, 80)
 
 
 def _look(root: pathlib.Path, files: Sequence[pathlib.Path], channels: int, skip_corrupt: bool
@@ -122,7 +149,7 @@ def _look(root: pathlib.Path, files: Sequence[pathlib.Path], channels: int, skip
   for path, (_, _, count) in shapes.items():
     kinds.setdefault(count, []).append(path)
   if not channels and (len(kinds) > 1 or not set(kinds) <= {1, 3}):
-    found = "; ".join(f"{len(paths):,} of {count} channel(s), e.g. {paths[0].relative_to(root)}"
+    found = "; ".join(f"{len(paths):,} of {count} channel(s), e.g. {_text(paths[0].relative_to(root))}"
                       for count, paths in sorted(kinds.items()))
     raise DataError(f"{what} holds images of other than 1 or 3 channels, or of both: {found}; data.channels=3 makes all of "
                     "them RGB, data.channels=1 grey")
@@ -137,13 +164,13 @@ def _check_disjoint(root: pathlib.Path, digests: dict[pathlib.Path, bytes]) -> N
   shared = [(path, first[digest]) for path, digest in digests.items()
             if first.setdefault(digest, path).parent.parent != path.parent.parent]
   if shared:
-    a, b = (path.relative_to(root) for path in shared[0])
+    a, b = (_text(path.relative_to(root)) for path in shared[0])
     raise DataError(f"data.folder={str(root)!r}: {len(shared):,} image(s) of one split are in another one, too, e.g. {a} and "
                     f"{b}: remove them from one of the two")
 
 
 def _named(root: pathlib.Path, unreadable: dict[pathlib.Path, str]) -> str:
-  shown = [f"{path.relative_to(root)} ({reason})" for path, reason in list(unreadable.items())[:_NAMED]]
+  shown = [f"{_text(path.relative_to(root))} ({reason})" for path, reason in list(unreadable.items())[:_NAMED]]
   return ", ".join(shown) + (f" and {len(unreadable) - _NAMED} more" if len(unreadable) > _NAMED else "")
 
 
@@ -156,7 +183,7 @@ class Folder(tfds.core.GeneratorBasedBuilder):
   def __init__(self, root: pathlib.Path, files: Sequence[pathlib.Path], shape: tuple[int | None, int | None, int],
                unreadable: dict[pathlib.Path, str], digest: str, data_dir: str) -> None:
     self._root, self._files, self._image_shape = root, files, shape
-    self._about = f"Images of {root}."
+    self._about = f"Images of {_text(root)}."
     if unreadable:
       self._about = f"Without {len(unreadable)} image(s) that cannot be read: {_named(root, unreadable)}"
     super().__init__(data_dir=data_dir, config=tfds.core.BuilderConfig(name=digest, version=_VERSION))
@@ -170,8 +197,8 @@ class Folder(tfds.core.GeneratorBasedBuilder):
     splits = sorted({path.relative_to(self._root).parts[0] for path in self._files})
     return {split: self._generate_examples(split) for split in splits}
 
-  def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
+  def _generate_examples(self, split: str) -> Iterator[tuple[bytes, dict]]:
     for path in self._files:
       relative = path.relative_to(self._root)
       if relative.parts[0] == split:
-        yield str(relative), {"image": str(path), "label": path.parent.name}
+        yield _bytes(relative), {"image": path.read_bytes(), "label": path.parent.name}

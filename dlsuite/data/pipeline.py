@@ -50,7 +50,7 @@ class Split:
     in_memory: whether the decoded examples are held in memory.
     crop: how images become squares as they are decoded, if not by `resize`.
     frames: that are taken of a video, or 0 for all.
-    channels: of the images, into which they are converted; 0 keeps what they have.
+    channels: of images and videos, into which they are converted; 0 keeps what they have.
   """
 
   builder: Any
@@ -109,9 +109,9 @@ class Split:
     for word, feature in self.features.items():
       if is_video(self.builder.info.features[feature]):
         batch[word] = clip(batch[word], self.frames, self.resize)
-      if not self._is_image(feature):
+      elif not self._is_image(feature):
         continue
-      if self.crop:
+      elif self.crop:
         channels = self.builder.info.features[feature].shape[-1]
         batch[word] = self.crop.train(batch[word], channels, draws) if draws else self.crop.evaluate(batch[word], channels)
       elif self.resize:
@@ -154,12 +154,13 @@ def crop_of(config: ConfigDict) -> Crop | None:
 
 def _shape(builder: Any, feature: str, resize: int, frames: int, channels: int) -> tuple[int | None, ...]:
   kind = builder.info.features[feature]
-  if is_video(kind):
-    length, height, width, own = kind.shape
-    return (frames or length, resize or height, resize or width, own)
-  if not isinstance(kind, tfds.features.Image):
+  if not is_video(kind) and not isinstance(kind, tfds.features.Image):
     return tuple(kind.shape)
-  return (*((resize, resize) if resize else kind.shape[:2]), channels or kind.shape[-1])
+  *length, height, width, own = kind.shape
+  if channels and own not in (1, 3):
+    raise DataError(f"data.channels={channels} converts between 1 channel and 3, but {feature} of {builder.name} has {own}: "
+                    "set it to 0")
+  return (*(frames or frame for frame in length), resize or height, resize or width, channels or own)
 
 
 def feature_shape(builder: Any, config: ConfigDict, word: str) -> tuple[int | None, ...]:

@@ -61,8 +61,8 @@ class BatchNorm(keras.layers.Layer):
     more = -channels % _BLOCK if x.dtype == tf.bfloat16 and processor.is_cpu() else 0
 
     def padded(values: object) -> tf.Tensor:
-      values = tf.convert_to_tensor(values)
-      return tf.pad(values, [[0, 0]] * (values.shape.rank - 1) + [[0, more]]) if more and values.shape[-1] else values
+      given = tf.convert_to_tensor(values)
+      return tf.pad(given, [[0, 0]] * (given.shape.rank - 1) + [[0, more]]) if more and given.shape[-1] else given
 
     found = tf.raw_ops.FusedBatchNormV3(x=padded(x), scale=padded(self.gamma), offset=padded(self.beta), mean=padded(mean),
                                         variance=padded(variance), epsilon=self.epsilon, is_training=training)[:3]

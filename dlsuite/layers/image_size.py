@@ -12,6 +12,7 @@ P = ParamSpec("P")
 Build = Callable[Concatenate[tuple[int, ...], P], keras.Model]
 Shape = tuple[int | None, ...]
 
+_RANKS = {3: "images (H, W, C)", 4: "videos (T, H, W, C)"}
 _LARGEST = 1024  # pixels a side; a network that this does not suffice is refused for another reason than the size
 
 
@@ -25,11 +26,13 @@ def refuses_small_images(build: Build[P]) -> Build[P]:
     build: takes `input_shape`, (H, W, C), first.
 
   Returns:
-    `build`, which raises ConfigError with the layer's name, what arrives there, and the smallest square image that works.
+    `build`, which raises ConfigError with the layer's name, what arrives there, and the smallest square image that works,
+    or if what it is given is no image.
   """
 
   @functools.wraps(build)
   def checked(input_shape: tuple[int, ...], *args: P.args, **kwargs: P.kwargs) -> keras.Model:
+    check_rank(build.__module__.rpartition(".")[2], input_shape, 3)
     try:
       return build(input_shape, *args, **kwargs)
     except ValueError:
@@ -47,12 +50,32 @@ def refuses_small_images(build: Build[P]) -> Build[P]:
       if (lost := lost_at(network, input_shape)) is None:
         raise
     name, arriving = lost
-    smallest = smallest_side(network, side)
-    raise ConfigError(f"images of {height}x{width} are too small for {network.name}: nothing is left of them after its layer "
-                      f"{name!r}, which gets {arriving[1]}x{arriving[2]}; the smallest that work are {smallest}x{smallest} "
-                      "(data.resize)") from None
+    raise too_small(network.name, (height, width), name, arriving[1:3], smallest_side(network, side)) from None
 
   return checked
+
+
+def check_rank(network: str, input_shape: tuple[int, ...], rank: int) -> None:
+  """Raises ConfigError if a network for images, of `rank` 3, or for videos, of 4, is to be built for something else."""
+  if len(input_shape) != rank:
+    found = _RANKS.get(len(input_shape), "examples").partition(" ")[0]
+    raise ConfigError(f"{network} takes {_RANKS[rank]}, but the data are {found} of shape {input_shape}: take another "
+                      "model.name")
+
+
+def too_small(network: str, size: Shape, layer: str, arriving: Shape, smallest: int) -> ConfigError:
+  """Returns what is said of images that are too small.
+
+  Args:
+    network: its name.
+    size: (H, W) of the images.
+    layer: the name of the first one that leaves nothing of them.
+    arriving: (h, w) that it gets.
+    smallest: side of the smallest square image that works.
+  """
+  return ConfigError(f"images of {size[0]}x{size[1]} are too small for {network}: nothing is left of them after its layer "
+                     f"{layer!r}, which gets {arriving[0]}x{arriving[1]}; the smallest that work are {smallest}x{smallest} "
+                     "(data.resize)")
 
 
 def smallest_side(network: keras.Model, enough: int) -> int:

@@ -16,6 +16,7 @@ from dlsuite.training.learner import Batch
 
 # What this task adds to a config, with what is allowed (`checks.DEMANDS`).
 OPTIONS = {
+  "data.channels": (0, (0, 3)),  # 3 makes grey pictures RGB
   "data.augment.mirror": (False, None),  # half of the pictures left for right, and so their steering
   "evaluate.tracks": (10, "above 0 and finite"),  # unseen ones that the network drives on after the training
   "evaluate.pictures": (1200, "above 0 and finite"),  # after which a drive ends, if a lap was not done before
@@ -39,7 +40,7 @@ class Steering(Images):
     """Finds the tfds set.
 
     Raises:
-      DataError: as `Supervised.open`, and if the steering is not one number.
+      DataError: as `Supervised.open`, and if the steering is not one number or the pictures are not RGB.
     """
     super().open(prepare)
     feature = sources.feature(self.builder, self.config.data.features, "steering", tfds.features.Tensor)
@@ -47,6 +48,9 @@ class Steering(Images):
       key = f"data.features.steering={self.config.data.features.steering!r}"
       raise DataError(f"{key} of {self.builder.name} is a {type(feature).__name__} {tuple(feature.shape)}; the task needs one "
                       "number")
+    if (channels := self.input_shape[-1]) != 3:
+      raise DataError(f"the images of {self.builder.name} have {channels} channel(s), but the network looks at the YUV planes "
+                      "of RGB ones; data.channels=3 makes grey ones RGB")
 
   def build_networks(self) -> dict[str, keras.Model]:
     """Returns the driver that `model.name` names."""

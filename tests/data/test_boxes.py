@@ -76,6 +76,12 @@ def test_boxes_are_padded_and_bad_ones_left_out():
   np.testing.assert_allclose(found["boxes"], [[GOOD, [0] * 4, [0] * 4], [[0] * 4] * 3])
 
 
+def test_a_box_with_a_nan_is_bad():
+  corners = np.where(np.eye(4, dtype=bool), np.nan, GOOD).astype(np.float32)
+  for found in (boxes.is_bad(corners), boxes.is_bad(tf.constant(corners)).numpy()):
+    assert found.tolist() == [True] * 4
+
+
 def test_boxes_are_counted_and_an_image_may_have_none():
   assert str(split_of(fake(([GOOD, GOOD], [0, 2]), ([], []))).count("train")) == "2 images, 2 boxes"
   assert str(split_of(fake(([GOOD, FLAT], [0, 2])), skip_bad=True).count("train")) == "1 images, 2 boxes, of which 1 left out"

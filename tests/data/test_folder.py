@@ -1,5 +1,8 @@
 """A user's own folder of images: what is read, converted, counted and refused."""
 
+import os
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -82,14 +85,26 @@ def test_images_that_cannot_be_read_are_counted_and_named_and_left_out_only_if_a
   whole = (pets / "train/dog/0.jpg").read_bytes()
   (pets / "train/dog/0.jpg").write_bytes(whole[:len(whole) // 2])
   (pets / "train/cat/2.png").write_bytes(b"not an image")
-  with pytest.raises(DataError, match=r"2 of 9 images cannot be read: train/cat/2\.png \(neither JPEG nor PNG inside\), "
-                                      r"train/dog/0\.jpg \(.*leave them out with data\.skip_corrupt=true"):
+  (pets / "train/cat/broken.jpg").symlink_to(pets / "nowhere.jpg")
+  with pytest.raises(DataError, match=r"3 of 10 images cannot be read: train/cat/2\.png \(neither JPEG nor PNG inside\), "
+                                      r"train/cat/broken\.jpg \(No such file or directory\), train/dog/0\.jpg "
+                                      r"\(jpeg::Uncompress failed\. Invalid JPEG data .*; .*data\.skip_corrupt=true"):
     opened(digits_config, strategy, pets)
   for _ in range(2):  # said again at each start
     caplog.clear()
     task = opened(digits_config, strategy, pets, skip_corrupt=True)
     assert task.builder.info.splits["train"].num_examples == 5
-    assert "Without 2 image(s) that cannot be read: train/cat/2.png" in caplog.text
+    assert "Without 3 image(s) that cannot be read: train/cat/2.png" in caplog.text
+
+
+def test_names_that_are_not_utf8_are_read_and_printed_with_their_bytes(digits_config, strategy, pets, caplog):
+  (pets / "train/cat/0.png").rename(pets / "train/cat" / os.fsdecode(b"good\xff.png"))
+  (pets / "train/cat" / os.fsdecode(b"bad\xff.png")).write_bytes(b"not an image")
+  with pytest.raises(DataError, match=r"1 of 10 images cannot be read: train/cat/bad\\xff\.png \(neither"):
+    opened(digits_config, strategy, pets)
+  task = opened(digits_config, strategy, pets, skip_corrupt=True, resize=8)
+  assert r"train/cat/bad\xff.png" in caplog.text
+  assert np.bincount(task.arrays("train")["label"]).tolist() == [4, 3]
 
 
 def test_a_file_that_two_splits_hold_is_refused_by_name(digits_config, strategy, pets):
@@ -131,6 +146,7 @@ def test_images_of_one_size_need_none_given(digits_config, strategy, tmp_path, m
   (lambda root: write(root, "test/bird/0.png", image()), r"test/bird is a class that train has not; train has: cat, dog"),
   (lambda root: (root / "train/bird").mkdir(), r"train/bird holds no image"),
   (lambda root: (root / "train/cat/notes.txt").write_text("x"), r"train/cat/notes\.txt is none of the images that are read"),
+  (lambda root: (root / "train" / os.fsdecode(b"bir\xff")).mkdir(), r"the folder '.*/train/bir\\xff' is not UTF-8"),
   (lambda root: (root / "train").rename(root / "trian"), r"has no folder train; it must hold .* it has: test, trian"),
 ])
 def test_folders_of_another_form_are_refused(digits_config, strategy, pets, change, message):
@@ -156,6 +172,23 @@ def test_grey_scans_become_rgb_if_asked(digits_config, strategy):
   task.open()
   assert task.input_shape == (32, 32, 3)
   np.testing.assert_array_equal(task.arrays("valid")["image"], images.repeat(3, -1))
+
+
+@pytest.mark.parametrize(("own", "channels"), [(1, 3), (3, 1)])
+def test_the_channels_of_videos_are_converted_if_asked_and_others_refused(digits_config, own, channels):
+  features = {"image": tfds.features.Tensor(shape=(4, 6, 6, own), dtype=np.uint8)}
+  builder = types.SimpleNamespace(name="films", info=types.SimpleNamespace(features=features))
+  digits_config.data.update(channels=channels, frames=2, resize=3, features={"image": "image"})
+  shape = pipeline.feature_shape(builder, digits_config, "image")
+  video = RANDOM.integers(0, 256, (4, 6, 6, own), np.uint8)
+  plain, converted = (pipeline.Split(builder, "train", 1, {"image": "image"}, 3, True, frames=2, channels=given).decode(
+    {"image": tf.constant(video)})["image"] for given in (0, channels))
+  assert shape == tuple(converted.shape) == (2, 3, 3, channels)
+  expected = tf.repeat(plain, 3, -1) if channels == 3 else tf.image.rgb_to_grayscale(plain)
+  np.testing.assert_array_equal(converted, expected)
+  features["image"] = tfds.features.Tensor(shape=(4, 6, 6, 2), dtype=np.uint8)
+  with pytest.raises(DataError, match=rf"data\.channels={channels} converts between 1 channel and 3, but image of films has 2"):
+    pipeline.feature_shape(builder, digits_config, "image")
 
 
 def test_three_means_for_grey_images_say_how_to_convert_them(digits_config, strategy):

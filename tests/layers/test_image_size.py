@@ -1,5 +1,7 @@
 """What is said of an image that is too small for a network."""
 
+import re
+
 import keras
 import pytest
 from keras import layers
@@ -24,6 +26,12 @@ def test_the_smallest_size_works_and_the_one_below_is_refused_with_the_layer():
   with pytest.raises(ConfigError, match=r"images of 8x8 are too small for two_paths: nothing is left of them after its layer "
                                         r"'mean', which gets 3x3; the smallest that work are 9x9 \(data\.resize\)"):
     build((8, 8, 1))
+
+
+@pytest.mark.parametrize(("shape", "kind"), [((8, 24, 24, 1), "videos"), ((64,), "examples")])
+def test_what_is_no_image_is_refused(shape, kind):
+  with pytest.raises(ConfigError, match=rf"takes images \(H, W, C\), but the data are {kind} of shape {re.escape(str(shape))}"):
+    build(shape)
 
 
 def test_one_short_side_is_enough_to_be_refused():

@@ -53,7 +53,7 @@ def test_logits_may_be_negative_only_without_the_last_relu() -> None:
 
 
 def test_an_image_that_is_too_small_is_refused_and_an_unknown_layout_too() -> None:
-  with pytest.raises(ConfigError, match=r"32x32 are too small for nin_imagenet.*smallest that work are"):
+  with pytest.raises(ConfigError, match=r"32x32 are too small for nin_imagenet.*'pool3', which gets 1x1; .*work are 59x59"):
     build((32, 32, 3), 10, layout="imagenet", width=0.1)
   with pytest.raises(ConfigError, match=r"model\.layout='imagnet' is unknown \(did you mean 'imagenet'"):
     build((32, 32, 3), 10, layout="imagnet")

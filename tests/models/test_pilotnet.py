@@ -2,6 +2,7 @@
 
 import pytest
 
+from dlsuite.errors import ConfigError
 from dlsuite.models.vision import pilotnet
 
 FIGURE = {"conv1": (31, 98, 24), "conv2": (14, 47, 36), "conv3": (5, 22, 48), "conv4": (3, 20, 64), "conv5": (1, 18, 64),
@@ -28,7 +29,8 @@ def test_it_has_27_million_connections_and_250_thousand_parameters(network):
   assert round(network.count_params() / 1e4) == 25
 
 
-def test_images_below_65_pixels_are_refused():
-  assert pilotnet.build((65, 65, 1)).output.shape[1:] == (1,)
-  with pytest.raises(ValueError, match="at least 65 pixels"):
-    pilotnet.build((64, 200, 3))
+def test_images_below_61_pixels_are_refused_with_the_layer():
+  """By hand from the end: 1 of 3, 3 of 5, 5 of 13, 13 of 29 and 29 of 61."""
+  assert pilotnet.build((61, 61, 1)).output.shape[1:] == (1,)
+  with pytest.raises(ConfigError, match=r"60x200 are too small for pilotnet.*'conv5', which gets 2x20; .* that work are 61x61"):
+    pilotnet.build((60, 200, 3))

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from dlsuite.errors import ConfigError
 from dlsuite.models.vision import conv3d, frame_lstm
 
 RANDOM = np.random.default_rng(0)
@@ -47,12 +48,25 @@ def test_c3d_has_the_shapes_and_the_parameters_of_its_figure():
 
 @pytest.mark.parametrize("build", [frame_lstm.build, conv3d.build])
 def test_an_image_is_refused(build):
-  with pytest.raises(ValueError, match="takes videos"):
+  with pytest.raises(ConfigError, match=r"takes videos \(T, H, W, C\), but the data are images of shape \(24, 24, 1\)"):
     build((24, 24, 1), 8)
 
 
-def test_videos_too_small_for_the_poolings_are_refused_with_the_least_size():
-  with pytest.raises(ValueError, match="at least 16 frames of 32 pixels"):
-    conv3d.build((8, 112, 112, 3), 10)
-  with pytest.raises(ValueError, match="below 4 pixels"):
+def test_frames_too_small_for_the_poolings_are_refused_with_layer_and_smallest_size():
+  assert frame_lstm.build((2, 4, 4, 1), 8).output.shape == (None, 8)
+  with pytest.raises(ConfigError, match=r"3x24 are too small for frame_lstm.*'pool2', which gets 1x12; .* that work are 4x4"):
     frame_lstm.build((8, 3, 24, 1), 8)
+
+
+def test_poolings_over_space_and_time_round_up_so_that_no_video_is_too_small():
+  """As the authors' code does: windows begin at the first place, and the last may stand out."""
+  network = conv3d.build((1, 3, 5, 1), 8, stages=((2,), (2,)), units=())
+  assert [network.get_layer(name).output.shape[1:] for name in ("pool1", "pool2")] == [(1, 2, 3, 2), (1, 1, 2, 2)]
+  row = np.arange(7.0).reshape(1, 1, 1, 7, 1)
+  np.testing.assert_array_equal(np.ravel(network.get_layer("pool2")(row)), [1, 3, 5, 6])
+
+
+def test_a_stage_may_have_any_number_of_convolutions():
+  network = conv3d.build((2, 4, 4, 1), 8, stages=((1,), (1,) * 5), units=())
+  assert [layer.name for layer in network.layers if "conv" in layer.name] == [
+    "conv1a", "conv2a", "conv2b", "conv2c", "conv2d", "conv2e"]

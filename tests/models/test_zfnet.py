@@ -36,8 +36,8 @@ def test_arguments_alone_make_it_fit_small_images() -> None:
   assert geometry.size_of(network, "pool5") == (3, 3, 64)
 
 
-def test_an_image_that_is_too_small_is_refused_with_the_smallest_size() -> None:
-  with pytest.raises(ConfigError, match=r"28x28 are too small for zfnet.*smallest that work are"):
+def test_an_image_that_is_too_small_is_refused_with_layer_and_smallest_size() -> None:
+  with pytest.raises(ConfigError, match=r"28x28 are too small for zfnet.*'pool5', which gets 1x1; .*that work are 53x53"):
     build((28, 28, 3), 10, units=8)
 
 

@@ -1,13 +1,18 @@
 """Steering: mirrored pictures, measured errors, and drives of a network that knows nothing."""
 
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_datasets as tfds
 from PIL import Image
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
 from dlsuite import catalog, modes
 from dlsuite.analysis import laps
+from dlsuite.errors import DataError
+from dlsuite.tasks.steering import Steering
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +44,19 @@ def test_a_mirrored_picture_is_steered_the_other_way(task):
 def test_grey_has_no_colour_planes_and_white_is_one(task):
   planes = task.preprocess(tf.constant([[[[255, 255, 255], [0, 0, 0]]]], tf.uint8)).numpy()
   np.testing.assert_allclose(planes[0, 0], [[1, 0, 0], [-1, 0, 0]], atol=1e-3)
+
+
+def test_grey_pictures_are_refused_unless_they_are_made_rgb(strategy, monkeypatch):
+  features = {"image": tfds.features.Image(shape=(66, 200, 1)), "steering": tfds.features.Scalar(np.float32)}
+  grey = types.SimpleNamespace(name="grey_road", info=types.SimpleNamespace(features=features, splits={}))
+  monkeypatch.setattr(Steering, "open_sets", lambda self, prepare: setattr(self, "builder", grey))
+  config = catalog.load("experiments/vision/pilotnet.py:smoke").copy_and_resolve_references()
+  with pytest.raises(DataError, match=r"images of grey_road have 1 channel\(s\), but .* YUV .*; data\.channels=3 makes grey"):
+    Steering(config, strategy).open()
+  config.data.channels = 3
+  task = Steering(config, strategy)
+  task.open()
+  assert task.input_shape == (66, 200, 3)
 
 
 def test_a_drive_ends_after_its_pictures_and_is_filmed(task, tmp_path):

@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from dlsuite.layers.image_size import check_rank
+
 _PAPER = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 
 
@@ -21,26 +23,20 @@ def build(input_shape: tuple[int, ...], num_outputs: int, stages: tuple[tuple[in
     [B, T, H, W, C] -> logits [B, num_outputs].
 
   Raises:
-    ValueError: if the input is no video, or too short or small for the poolings.
+    ConfigError: if the input is no video.
 
   Source: Tran, Bourdev, Fergus, Torresani & Paluri 2015, "Learning spatiotemporal features with 3D convolutional networks",
-  figure 3. The first pooling leaves time alone; the fifth pads rows and columns by one, as the published network does, which
-  makes 4x4 of the 7x7 places and 8,192 features.
+  figure 3. The first pooling leaves time alone. All round up, as those of the code that the authors made public do, so that no
+  video is too small: of the paper's, 2x7x7 places reach the fifth and 1x4x4 leave it, 8,192 features.
   """
-  if len(input_shape) != 4:
-    raise ValueError(f"it takes videos (T, H, W, C), not {input_shape}")
-  frames, *sides = input_shape[:3]
-  if frames < 2 ** (len(stages) - 1) or min(sides) < 2 ** len(stages):
-    raise ValueError(f"{len(stages)} poolings need at least {2 ** (len(stages) - 1)} frames of {2 ** len(stages)} pixels a "
-                     "side")
+  check_rank("conv3d", input_shape, 4)
   x = inputs = keras.Input(input_shape)
   for stage, widths in enumerate(stages, 1):
     for i, filters in enumerate(widths):
-      name = f"conv{stage}{'abc'[i] if len(widths) > 1 else 'a'}"
+      name = f"conv{stage}{chr(ord('a') + i)}"
       x = layers.Conv3D(filters, 3, padding="same", activation="relu", kernel_initializer="he_normal", name=name)(x)
-    if stage == 5:
-      x = layers.ZeroPadding3D((0, 1, 1), name="pad5")(x)
-    x = layers.MaxPool3D((1 if stage == 1 else 2, 2, 2), name=f"pool{stage}")(x)  # [B, T / 2^(stage-1), H / 2^stage, ...]
+    size = (1 if stage == 1 else 2, 2, 2)
+    x = layers.MaxPool3D(size, padding="same", name=f"pool{stage}")(x)  # [B, T / 2^(stage-1), H / 2^stage, ...]
   x = layers.Flatten(name="flatten")(x)
   for i, width in enumerate(units, len(stages) + 1):
     x = layers.Dense(width, activation="relu", kernel_initializer="he_normal", name=f"fc{i}")(x)

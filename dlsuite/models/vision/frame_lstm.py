@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from dlsuite.layers.convolution import Conv2D
+from dlsuite.layers.image_size import check_rank, too_small
 from dlsuite.layers.lstm import LSTM
 
 
@@ -25,16 +26,16 @@ def build(input_shape: tuple[int, ...], num_outputs: int, widths: tuple[int, ...
     [B, T, H, W, C] -> logits [B, num_outputs], from the LSTM's last output.
 
   Raises:
-    ValueError: if the input is no video, or its frames are too small.
+    ConfigError: if the input is no video, or its frames are too small.
 
   Source: Donahue et al. 2015, "Long-term recurrent convolutional networks", section 4.1 (there an AlexNet a frame, 256 units,
   the mean of the predictions at all frames).
   """
-  if len(input_shape) != 4:
-    raise ValueError(f"it takes videos (T, H, W, C), not {input_shape}")
+  name = "one_frame" if one_frame else "frame_lstm"
+  check_rank(name, input_shape, 4)
   frames, height, width, channels = input_shape
-  if min(height, width) < 2 ** len(widths):
-    raise ValueError(f"{len(widths)} poolings leave nothing of frames below {2 ** len(widths)} pixels a side")
+  if (before := min(height, width).bit_length() - 1) < len(widths):  # poolings that leave a pixel, each halving the sides
+    raise too_small(name, (height, width), f"pool{before + 1}", (height >> before, width >> before), 2 ** len(widths))
   inputs = keras.Input(input_shape)
   every = keras.ops.reshape(inputs, (-1, height, width, channels))  # [B T, H, W, C]
   x = inputs[:, frames // 2] if one_frame else every
@@ -49,4 +50,4 @@ def build(input_shape: tuple[int, ...], num_outputs: int, widths: tuple[int, ...
     if dropout:
       x = layers.Dropout(dropout, name="drop_output")(x)
   x = layers.Dense(num_outputs, dtype="float32", name="output")(x)
-  return keras.Model(inputs, x, name="one_frame" if one_frame else "frame_lstm")
+  return keras.Model(inputs, x, name=name)

@@ -52,20 +52,32 @@ def build(input_shape: tuple[int, ...], num_anchors: int, num_classes: int, widt
   x = _convolution(x, head, 3, 1, "head")  # [B, H / 2^n, W / 2^n, head]
   outputs = 5 + num_classes
   x = Conv2D(num_anchors * outputs, 1, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-             bias_initializer=_prior(num_anchors, outputs), dtype="float32", name="output")(x)
+             bias_initializer=Prior(num_anchors, outputs), dtype="float32", name="output")(x)
   x = layers.Reshape((*x.shape[1:3], num_anchors, outputs), dtype="float32", name="boxes")(x)
   return keras.Model(inputs, x, name="grid_detector")
 
 
-def _prior(num_anchors: int, outputs: int) -> Any:
-  """Returns what sets the bias of every box's logit of an object to the prior's, and the others to 0."""
+@keras.saving.register_keras_serializable("dlsuite")
+class Prior(keras.initializers.Initializer):
+  """Sets the bias of every box's logit of an object to the prior's, and the others to 0.
 
-  def bias(shape: tuple[int, ...], dtype: Any = None) -> Any:
-    values = np.zeros((num_anchors, outputs), np.float32)
+  Args:
+    num_anchors: boxes a cell.
+    outputs: numbers a box, the fifth of which is that logit.
+  """
+
+  def __init__(self, num_anchors: int, outputs: int) -> None:
+    self.num_anchors, self.outputs = num_anchors, outputs
+
+  def __call__(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
+    """Returns the biases, [num_anchors * outputs]."""
+    values = np.zeros((self.num_anchors, self.outputs), np.float32)
     values[:, 4] = np.log(_PRIOR / (1 - _PRIOR))
     return keras.ops.convert_to_tensor(values.reshape(shape), dtype)
 
-  return bias
+  def get_config(self) -> dict[str, int]:
+    """Returns the arguments that rebuild it."""
+    return {"num_anchors": self.num_anchors, "outputs": self.outputs}
 
 
 def _convolution(x: keras.KerasTensor, filters: int, size: int, stride: int, name: str) -> keras.KerasTensor:

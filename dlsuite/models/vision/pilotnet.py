@@ -4,8 +4,10 @@ import keras
 from keras import layers
 
 from dlsuite.layers.convolution import Conv2D
+from dlsuite.layers.image_size import refuses_small_images
 
 
+@refuses_small_images
 def build(input_shape: tuple[int, ...], num_outputs: int = 1, dropout: float = 0.0) -> keras.Model:
   """Returns the network of nine layers, of which the first, normalisation, is the task's.
 
@@ -18,14 +20,12 @@ def build(input_shape: tuple[int, ...], num_outputs: int = 1, dropout: float = 0
     [B, H, W, C] -> [B, num_outputs].
 
   Raises:
-    ValueError: if the images are too small for the five convolutions.
+    ConfigError: if the images are too small for the five convolutions.
 
   Source: Bojarski et al. 2016, "End to end learning for self-driving cars", section 4 and figure 4: 27 million connections and
   250 thousand parameters, as here. The figure's "1164 neurons" are the flattened maps, which are 64 x 1 x 18 = 1,152; a layer
   of 1,164 units after them would have 1.3 million parameters alone. The activation, which it does not name, is ReLU.
   """
-  if min(input_shape[0] - 65, input_shape[1] - 65) < 0:
-    raise ValueError(f"its convolutions need images of at least 65 pixels a side, not {input_shape[0]}x{input_shape[1]}")
   x = inputs = keras.Input(input_shape)
   x = Conv2D(24, 5, 2, activation="relu", kernel_initializer="he_normal", name="conv1")(x)  # [B, 31, 98, 24]
   x = Conv2D(36, 5, 2, activation="relu", kernel_initializer="he_normal", name="conv2")(x)  # [B, 14, 47, 36]
