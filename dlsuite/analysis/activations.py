@@ -9,7 +9,7 @@ from dlsuite.probes.network import map_layers, outputs_of
 from dlsuite.runs.figures import figure
 from dlsuite.runs.files import Path
 
-NEEDS = ("image", "label", "predicted", "probabilities", "preprocess")
+NEEDS = ("image", "preprocess")
 
 _ROWS, _COLUMNS = 6, 8
 
@@ -18,8 +18,8 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
   """Draws the strongest maps of up to six layers, from the first to the last, of the first test image that is right.
 
   Args:
-    task: a classification task.
-    found: `image` uint8 [N, H, W, C], `label`, `predicted` [N], `probabilities` [N, K].
+    task: one whose network takes images.
+    found: `image` uint8 [N, H, W, C]; of a classification task also `label`, `predicted` [N] and `probabilities` [N, K].
     path: of the PNG.
 
   Returns:
@@ -29,8 +29,7 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
   if not drawing.are_images(found) or not (layers := map_layers(network)):
     return None
   layers = [layers[i] for i in np.unique(np.linspace(0, len(layers) - 1, _ROWS).round().astype(int))]
-  first = drawing.chosen(found)[:1]
-  images = found["image"][np.concatenate([first, np.arange(min(100, len(found["image"])))])]
+  images = drawing.seen(task, found["image"][[drawing.first(found), *range(min(100, len(found["image"])))]])
   with task.averaged():
     outputs = outputs_of(network, [layer.output for layer in layers], drawing.prepared(task, images))
   with figure(path, len(layers), _COLUMNS + 1, (10, 1.15 * len(layers) + 0.7)) as (fig, grid):

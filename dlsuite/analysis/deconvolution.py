@@ -10,7 +10,7 @@ from dlsuite.probes.network import map_layers, outputs_of
 from dlsuite.runs.figures import figure
 from dlsuite.runs.files import Path
 
-NEEDS = ("image", "label", "predicted", "probabilities", "preprocess")
+NEEDS = ("image", "preprocess")
 
 _LAYERS, _MAPS, _SEARCHED = 4, 8, 200
 
@@ -35,8 +35,8 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
   """Draws for up to four layers the strongest answer of eight maps in the first 200 test images, over the piece of image.
 
   Args:
-    task: a classification task.
-    found: `image` uint8 [N, H, W, C], `label`, `predicted` [N], `probabilities` [N, K].
+    task: one whose network takes images.
+    found: `image` uint8 [N, H, W, C].
     path: of the PNG.
 
   Returns:
@@ -48,7 +48,7 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
   # What a pooling sends back is what the layer before it sends.
   all_layers = [layer for layer in all_layers if "Pool" not in type(layer).__name__] or all_layers
   picked = [all_layers[i] for i in np.unique(np.linspace(0, len(all_layers) - 1, _LAYERS).round().astype(int))]
-  images = found["image"][:_SEARCHED]
+  images = drawing.seen(task, found["image"][:_SEARCHED])
   inputs = drawing.prepared(task, images)
   shown, numbers = [], {}
   with task.averaged():

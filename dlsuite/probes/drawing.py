@@ -33,6 +33,22 @@ def chosen(found: dict[str, np.ndarray], count: int = _COLUMNS) -> np.ndarray:
   return np.concatenate([firsts[:count - len(surest)], surest]).astype(int)
 
 
+def first(found: dict[str, np.ndarray]) -> int:
+  """Returns the place of the first test image that is classified right; of a task without classes an image, 0."""
+  return int(chosen(found, 1)[0]) if "probabilities" in found and "predicted" in found else 0
+
+
+def seen(task: Any, images: np.ndarray) -> np.ndarray:
+  """Returns as much of uint8 images as the task's network sees at once: all, or the middle tile of a network of tiles."""
+  if not hasattr(task, "sides"):
+    return images
+  side = task.sides[1]
+  borders = [max(0, side - length) for length in images.shape[1:3]]
+  images = np.pad(images, [(0, 0), *((border // 2, border - border // 2) for border in borders), (0, 0)], "symmetric")
+  top, left = ((length - side) // 2 for length in images.shape[1:3])
+  return images[:, top:top + side, left:left + side]
+
+
 def class_names(task: Any) -> list[str]:
   """Returns the names of the classes."""
   return list(task.builder.info.features[task.config.data.features["label"]].names)

@@ -117,9 +117,13 @@ class Detection(Supervised):
     """Augments a training batch in the input pipeline."""
     return box_augment.augment(batch, self.config.data.augment, uniform)
 
+  def preprocess(self, images: tf.Tensor) -> tf.Tensor:
+    """Returns uint8 images as the network takes them, in the compute type."""
+    return standardized(images, self.config.data)
+
   def outputs(self, batch: Batch, training: bool) -> tf.Tensor:
     """Returns each predictor's numbers, float32 [b, N, 5 + classes]."""
-    raw = self.networks["detector"](standardized(batch["image"], self.config.data), training=training)
+    raw = self.networks["detector"](self.preprocess(batch["image"]), training=training)
     return tf.cast(tf.reshape(raw, [raw.shape[0] or -1, int(np.prod(raw.shape[1:4])), raw.shape[4]]), tf.float32)
 
   def losses(self, outputs: tf.Tensor, batch: Batch, training: bool) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:

@@ -166,9 +166,13 @@ class Segmentation(Images):
       image = (image - 127.5) * (1.0 + contrast)[:, None, None, None] + 127.5 + 255.0 * brightness[:, None, None, None]
     return tiles | {"image": tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)}
 
+  def preprocess(self, images: tf.Tensor) -> tf.Tensor:
+    """Returns uint8 images as the network takes them, in the compute type."""
+    return standardized(images, self.config.data)
+
   def outputs(self, batch: Batch, training: bool) -> tf.Tensor:
     """Returns the logits, float32 [b, h, w, classes]: of a tile's middle in training, else of the whole image."""
-    images, segmenter = standardized(batch["image"], self.config.data), self.networks["segmenter"]
+    images, segmenter = self.preprocess(batch["image"]), self.networks["segmenter"]
     side = self.sides[1]
     found = segmenter(images, training=True) if training else overlap_tiled(images, segmenter, side, self.outputs_of[side])
     return tf.cast(found, tf.float32)

@@ -45,7 +45,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.optimizer.clip.kind, c.optimizer.clip.value = "global_norm", 10.0
   c.optimizer.ema = 0.99
   c.checkpoint.monitor, c.checkpoint.mode = "val_map50", "max"
-  c.analyses = ("detections", "precision_recall")
+  c.analyses = ("detections", "precision_recall", "activations")
   c.reference.update(metric="map50", paper="after Redmon et al. 2016, YOLO",
                      protocol="COCO average precision at an overlap of 0.5, every test image")
   return finish(c, smoke=args.smoke)

@@ -49,7 +49,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.optimizer.warmup_epochs = 0.5
 
   c.checkpoint.monitor = "val_loss"
-  c.analyses = ("laps",)
+  c.analyses = ("laps", "activations")
   c.reference.update(metric="rmse", unit="steering", paper="Bojarski et al. 2016, PilotNet",
                      protocol="16 tracks train, 3 choose the weights, 3 test; 400 pictures each")
   return finish(c, smoke=args.smoke)

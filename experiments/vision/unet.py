@@ -55,7 +55,7 @@ def get_config(arg: str = "") -> ConfigDict:
     c.model.base = 2
     c.data.tile = c.evaluate.tile = 252  # of which 68 pixels a side are predicted
   c.checkpoint.monitor = "val_error"
-  c.analyses = ("segmentation_overlays", "segmentation_baselines", "segmentation_rand")
+  c.analyses = ("segmentation_overlays", "segmentation_baselines", "segmentation_rand", "activations")
   c.reference.update(metric="error", unit="%", paper="Ronneberger et al. 2015, U-Net", table="table 1: other measures",
                      protocol="20/4/6 consecutive sections" if c.data.name == "isbi2012_em" else "fixed split 40/10/20")
   return finish(c, smoke=args.smoke)
