@@ -46,14 +46,20 @@ class Cluster:
     text = os.environ.get("TF_CONFIG", "")
     try:
       config = json.loads(text)
-      roles, index = dict(config["cluster"]), int(config["task"]["index"])
-      addresses = tuple(str(address) for address in roles.pop("worker"))
-    except (ValueError, KeyError, TypeError, AttributeError):
+      others, task = set(config["cluster"]) - {"worker"}, config["task"]
+      addresses = tuple(str(address) for address in config["cluster"]["worker"])
+      kind, place = str(task.get("type", "worker")), str(task["index"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
       raise ConfigError("strategy.kind='workers' needs TF_CONFIG as JSON with cluster.worker and task.index, got "
                         f"{text[:80]!r}") from None
-    if roles:
-      raise ConfigError(f"TF_CONFIG: cluster lists {', '.join(sorted(roles))}; list every process under 'worker', the first of "
-                        "which writes")
+    if others:
+      raise ConfigError(f"TF_CONFIG: cluster lists {', '.join(sorted(others))}; list every process under 'worker', the first "
+                        "of which writes")
+    if kind != "worker":
+      raise ConfigError(f"TF_CONFIG: task.type={kind[:80]!r} must be 'worker', or be left out")
+    if not re.fullmatch(r"-?\d{1,9}", place, re.ASCII):  # int() would make a 1 of 1.9 and of true
+      raise ConfigError(f"TF_CONFIG: task.index={place[:80]!r} must be a whole number")
+    index = int(place)
     if not 0 <= index < len(addresses):
       raise ConfigError(f"TF_CONFIG: task.index={index} but cluster.worker lists {len(addresses)} addresses")
     for i, address in enumerate(addresses):
@@ -68,6 +74,11 @@ class Cluster:
     """Returns a worker's name for a person, e.g. `worker 1 (10.0.0.7:2222)`."""
     return f"worker {index} ({self.addresses[index]})"
 
+  def on_this_machine(self) -> list[int]:
+    """Returns the other workers whose addresses have this one's host."""
+    host = self.addresses[self.index].rpartition(":")[0]
+    return [i for i, address in enumerate(self.addresses) if i != self.index and address.rpartition(":")[0] == host]
+
   def meet(self, seconds: float) -> None:
     """Returns once every worker has been seen by this one, and has seen it.
 
@@ -81,26 +92,26 @@ class Cluster:
     if not peers:
       return
     deadline = time.monotonic() + seconds
+    faults = dict.fromkeys(peers, "its name was still being looked up")
+
+    def call(peer: int) -> None:
+      while (left := deadline - time.monotonic()) > 0:
+        faults[peer] = self._call(peer, min(_ANSWER_SECONDS, max(left, _RETRY_SECONDS)))
+        if not faults[peer]:
+          return
+        time.sleep(_RETRY_SECONDS)
+
     with self._listening() as seen_by:
-      faults = dict.fromkeys(peers, "")
-      while faults:
-        for peer in list(faults):
-          # Silent peers cost time, each of them: once it is up only those are called that no round has reached yet.
-          left = deadline - time.monotonic()
-          if left <= 0 and faults[peer]:
-            continue
-          fault = self._call(peer, min(_ANSWER_SECONDS, max(left, _RETRY_SECONDS)))
-          if fault:
-            faults[peer] = fault
-          else:
-            del faults[peer]
-        if faults and time.monotonic() > deadline:
-          peer, fault = min(faults.items())
-          raise WorkerLostError(f"TF_CONFIG: {self.named(peer)} did not answer {self.named(self.index)} within {seconds:.0f} "
-                                f"s: {fault}; start every worker with the same list of addresses (strategy.connect_seconds "
-                                "sets how long they wait)")
-        if faults:
-          time.sleep(_RETRY_SECONDS)
+      # A thread each: silent peers cost time, and the look-up of a name, which has no limit, may outlast the deadline.
+      calls = [threading.Thread(target=call, args=(peer,), daemon=True) for peer in peers]
+      for thread in calls:
+        thread.start()
+      for thread in calls:
+        thread.join(max(0.0, deadline + 2 * _RETRY_SECONDS - time.monotonic()))
+      if silent := [peer for peer in sorted(peers) if faults[peer]]:
+        raise WorkerLostError(f"TF_CONFIG: {self.named(silent[0])} did not answer {self.named(self.index)} within "
+                              f"{seconds:.0f} s: {faults[silent[0]]}; start every worker with the same list of addresses "
+                              "(strategy.connect_seconds sets how long they wait)")
       while missing := peers - seen_by:
         if time.monotonic() > deadline:
           raise WorkerLostError(f"TF_CONFIG: {self.named(min(missing))} did not reach {self.named(self.index)} within "

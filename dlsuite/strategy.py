@@ -180,24 +180,29 @@ def _cpu(devices: int) -> Strategy:
   return Strategy(strategy, "cpu", f"{count} x cpu")
 
 
-def _share_memory(gpus: list) -> None:
-  """Leaves other GPUs alone, and of these the memory that is not needed. Must come before TensorFlow starts its runtime."""
+def _take_gpus(devices: int) -> list:
+  """Returns so many of this machine's GPUs, all for 0. Must come before TensorFlow starts its runtime.
+
+  The others are left alone, and of these the memory that is not needed.
+  """
+  found = tf.config.list_physical_devices("GPU")
+  if found and devices > len(found):
+    raise ConfigError(f"strategy.devices={devices} but TensorFlow finds {len(found)} GPU(s)")
+  taken = list(found[:devices or None])
   with contextlib.suppress(RuntimeError):  # once it has started, what was configured then must do
-    tf.config.set_visible_devices(gpus, "GPU")
-    for gpu in gpus:
+    tf.config.set_visible_devices(taken, "GPU")
+    for gpu in taken:
       tf.config.experimental.set_memory_growth(gpu, True)
+  return taken
 
 
 def _gpu(devices: int) -> Strategy:
-  found = tf.config.list_physical_devices("GPU")
-  count = devices or len(found)
-  if not found:
+  taken = _take_gpus(devices)
+  count = len(taken)
+  if not taken:
     raise ConfigError("strategy.kind='gpu' but TensorFlow finds no GPU; use strategy.kind='cpu' or install the extra: "
                       "pip install -e .[gpu]")
-  if count > len(found):
-    raise ConfigError(f"strategy.devices={count} but TensorFlow finds {len(found)} GPU(s)")
-  _share_memory(found[:count])
-  name = tf.config.experimental.get_device_details(found[0]).get("device_name", "gpu")
+  name = tf.config.experimental.get_device_details(taken[0]).get("device_name", "gpu")
   # MirroredStrategy adds gradients up through NCCL where all its devices are whole GPUs.
   strategy = (tf.distribute.OneDeviceStrategy("/gpu:0") if count == 1
               else tf.distribute.MirroredStrategy([f"GPU:{i}" for i in range(count)]))
@@ -220,15 +225,20 @@ def _tpu(devices: int) -> Strategy:
 
 def _workers(devices: int, connect_seconds: float) -> Strategy:
   cluster = Cluster.from_environment()
+  gpus = _take_gpus(devices)
+  if gpus and "CUDA_VISIBLE_DEVICES" not in os.environ and (others := cluster.on_this_machine()):
+    raise ConfigError(f"{cluster.named(others[0])} is on the machine of {cluster.named(cluster.index)} and both would take the "
+                      "same GPUs: give each worker its own by CUDA_VISIBLE_DEVICES, or none by CUDA_VISIBLE_DEVICES=-1")
+  if devices > 1 and not gpus:
+    raise ConfigError(f"strategy.devices={devices}: TensorFlow finds no GPU, and a worker without one has one CPU device: "
+                      "leave it 0 and start more workers")
   cluster.meet(connect_seconds)
-  if devices > 1:
-    _logical_cpus(devices)
-  gpus = tf.config.list_physical_devices("GPU")
-  _share_memory(gpus)
   device = "gpu" if gpus else "cpu"
   # Left to choose, TensorFlow adds gradients up along a ring of connections, on GPUs too.
   options = tf.distribute.experimental.CommunicationOptions(
     implementation=getattr(tf.distribute.experimental.CommunicationImplementation, "NCCL" if gpus else "RING"))
-  strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+  # Of TF_CONFIG's task TensorFlow would also want the type, and would find it missing only now.
+  resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver(task_type="worker", task_id=cluster.index)
+  strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver, communication_options=options)
   count = len(cluster.addresses)
   return Strategy(strategy, device, f"{count} workers x {strategy.num_replicas_in_sync // count} {device}", cluster)

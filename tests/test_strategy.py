@@ -72,13 +72,43 @@ def test_a_fourth_gpu_of_three_is_refused(asked):
     Strategy.from_config(config(kind="gpu", devices=4))
 
 
-def test_workers_with_gpus_add_gradients_up_through_nccl(asked, monkeypatch):
-  found, gpus = asked
+@pytest.fixture
+def worker(monkeypatch):
+  """Returns what makes this process worker 1 of two at these addresses, by no more of TF_CONFIG than it must hold."""
   monkeypatch.setattr(strategy_lib.Cluster, "meet", lambda self, seconds: None)
-  monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}))
-  strategy = Strategy.from_config(config(kind="workers"))
-  assert found[:-1] == prepared(gpus)
-  name, options = found[-1]
-  assert name == "workers"
+  monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+  def become(*addresses):
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": addresses}, "task": {"index": 1}}))
+
+  return become
+
+
+@pytest.mark.parametrize("devices", [0, 2])
+def test_workers_with_gpus_add_gradients_up_through_nccl(asked, worker, devices):
+  found, gpus = asked
+  worker("a:1", "b:1")
+  strategy = Strategy.from_config(config(kind="workers", devices=devices))
+  assert found[:-1] == prepared(gpus[:devices or 3])
+  name, resolver, options = found[-1]
+  assert (name, resolver.task_type, resolver.task_id) == ("workers", "worker", 1)
+  assert resolver.cluster_spec().as_dict() == {"worker": ["a:1", "b:1"]}
   assert options.implementation == tf.distribute.experimental.CommunicationImplementation.NCCL
   assert (strategy.device, strategy.description) == ("gpu", "2 workers x 3 gpu")
+
+
+def test_a_worker_without_gpus_has_one_device(asked, worker):
+  _, gpus = asked
+  gpus.clear()
+  worker("a:1", "b:1")
+  with pytest.raises(ConfigError, match=r"strategy\.devices=2: TensorFlow finds no GPU"):
+    Strategy.from_config(config(kind="workers", devices=2))
+  assert Strategy.from_config(config(kind="workers", devices=1)).device == "cpu"
+
+
+def test_two_workers_of_one_machine_do_not_take_the_same_gpus(asked, worker, monkeypatch):
+  worker("a:1", "a:2")
+  with pytest.raises(ConfigError, match=r"worker 0 \(a:1\) is on the machine of worker 1 \(a:2\) .* CUDA_VISIBLE_DEVICES"):
+    Strategy.from_config(config(kind="workers"))
+  monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+  assert Strategy.from_config(config(kind="workers")).workers == 2

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from dlsuite.errors import ConfigError
 from launch import topology as launch_topology
 from tools.tpu import chips
 
@@ -49,7 +50,8 @@ class Slice:
     """Returns the training step of a report of `tools.tpu_compile`.
 
     Raises:
-      ValueError: if it did not compile, or is of a chip whose links are not known here.
+      ValueError: if it did not compile, has no batch or time, or is of a chip whose links are not known here.
+      ConfigError: if there is no such slice.
     """
     if (kind := report["topology"].partition(":")[0]) not in _LINKS:
       raise ValueError(f"{report['topology']}: the links of a {kind} are not known here, but of {', '.join(_LINKS)}")
@@ -58,6 +60,9 @@ class Slice:
       raise ValueError(f"{report['topology']}: the training step did not compile")
     reduced = sum(entry["bytes"] for name, entry in program["collectives"].items() if name.startswith("all-reduce"))
     line = program["roofline"]
+    for name, value in (("batch", program["batch"]), ("roofline.seconds", line["seconds"])):
+      if not 0 < value < math.inf:
+        raise ValueError(f"{name}={value} of the training step must be more than 0")
     return cls(chips.topology(report["topology"]), program["batch"], line["seconds"], line["bound"], program["flops"], reduced)
 
   @property
@@ -157,7 +162,7 @@ def main(argv: list[str] | None = None) -> int:
   for path in options.reports:
     try:
       slices.append(Slice.read(json.loads(pathlib.Path(path).read_text(encoding="utf-8"))))
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, ConfigError) as e:
       print(f"scale: {e}" if path in str(e) else f"scale: {path}: {e}", file=sys.stderr)
       return 2
     except (KeyError, TypeError, IndexError, AttributeError) as e:

@@ -5,7 +5,8 @@
 
 The whole training step, as the loop runs it, data-parallel over every chip of the slice, and the evaluation step are traced
 by the project's own code, exported by TensorFlow, and compiled ahead of time by libtpu in a process and an environment of
-its own. `--config.KEY=value` overrides a key as for training; each stage of a chain is compiled.
+its own. `--config.KEY=value` overrides a key as for training; each stage of a chain is compiled. `--largest_batch` also
+searches the largest global batch that fits, which takes some ten more compilations.
 
 Exit codes: 0 every program compiles and fits; 1 one does not, in one line with the operation and the line of the model to
 blame; 2 bad input.
@@ -210,6 +211,8 @@ def _print_rest(stage: dict[str, Any], topology: chips.Topology) -> None:
     beyond = f"{border['does_not_fit']:,} does not" if border["does_not_fit"] else "the search ended there"
     print(f"  largest   global batch of a training step that fits: {border['fits']:,}; {beyond} "
           f"({len(border['tried'])} tried, multiples of {border['unit']})")
+  elif "compile_seconds" in stage["programs"]["train"]:
+    print("  largest   global batch: not searched; --largest_batch does, by some ten more compilations")
   for note in stage["notes"]:
     print(f"  note      {note}")
 

@@ -14,6 +14,12 @@ def step(name, batch, **changes):
   return scale.Slice(chips.topology(name), batch, **values)
 
 
+def of_step(**changes):
+  line = {"seconds": 0.05, "bound": "memory"}
+  program = {"compiles": True, "batch": 1024, "flops": 3e12, "collectives": {}, "roofline": line}
+  return json.dumps({"topology": "v5e:2x4", "stages": [{"programs": {"train": program | changes}}]})
+
+
 def test_corners_of_an_open_grid_have_two_links_and_a_torus_has_four():
   assert [step(f"v5e:{shape}", 256).links for shape in ("1x1", "2x4", "8x8", "8x16", "16x16")] == [0, 2, 2, 3, 4]
 
@@ -38,10 +44,8 @@ def test_utilisation_is_the_share_of_the_published_peak():
 
 
 def test_a_report_becomes_a_row(tmp_path, capsys):
-  program = {"compiles": True, "batch": 1024, "flops": 3e12, "collectives": {"all-reduce": {"count": 3, "bytes": 100e6}},
-             "roofline": {"seconds": 0.05, "bound": "memory"}}
   path = tmp_path / "report.json"
-  path.write_text(json.dumps({"topology": "v5e:2x4", "stages": [{"programs": {"train": program}}]}))
+  path.write_text(of_step(collectives={"all-reduce": {"count": 3, "bytes": 100e6}}))
   assert scale.main([str(path), "--images=1281167", "--epochs=90", "--image_bytes=100000", "--decoded=1000"]) == 0
   row = [cell.strip() for cell in capsys.readouterr().out.splitlines()[-1].split("|")[1:-1]]
   # 1,024 images in 51.75 ms: 19,787 a second, into one machine; 112,590 x 51.75 ms = 1.62 h, on 8 chips 12.9.
@@ -55,6 +59,9 @@ def test_eight_chips_of_a_v5e_sit_in_one_machine_and_those_of_a_pod_four_in_each
 
 
 @pytest.mark.parametrize(("text", "flags", "said"), [
+  (of_step(batch=0), (), "batch=0 of the training step must be more than 0"),
+  (of_step(roofline={"seconds": 0.0, "bound": "memory"}), (), "roofline.seconds=0.0 of the training step must be more than 0"),
+  (of_step().replace("2x4", "3x3"), (), "--topology='v5e:3x3' is unknown (did you mean 'v5e:2x4'?)"),
   ('{"topology": "v6e:2x2"}', (), "the links of a v6e are not known here"), ("{", (), "Expecting property name"),
   ("[]", (), "is no report of tools.tpu_compile"), ("{}", ("--efficiency=0",), "--efficiency=0 must be more than 0"),
 ])
@@ -68,7 +75,7 @@ def test_what_cannot_be_used_is_said_in_one_line_with_its_file(text, flags, said
 
 def test_a_report_of_a_step_that_does_not_compile_is_refused(tmp_path, capsys):
   path = tmp_path / "report.json"
-  path.write_text(json.dumps({"topology": "v5e:2x4", "stages": [{"programs": {"train": {"compiles": False}}}]}))
+  path.write_text(of_step(compiles=False))
   assert scale.main([str(path), "--images=1", "--epochs=1", "--image_bytes=1"]) == 2
   assert capsys.readouterr().err == f"scale: {path}: v5e:2x4: the training step did not compile\n"
 
@@ -83,6 +90,6 @@ def test_the_document_shows_what_the_tool_makes_of_the_reports_beside_it(capsys,
 
 def test_the_published_run_kept_the_share_of_the_rate_that_the_document_says():
   found = scale.Slice.read(json.loads((ROOT / "launch/scale/v3_2x2.json").read_text()))
-  published = 4.4 * 3600 / 125_100  # flax, examples/imagenet/README.md: v3-8, batch 1,024
+  published = 4.4 * 3600 / 125_100  # flax, examples/imagenet/README.md: v3-8; so many steps of 1,024 are 100 epochs
   assert found.batch == 1024
   assert f"--efficiency={(found.bound + found.all_reduce) / published:.2f} " in (ROOT / "launch/SCALE.md").read_text()

@@ -1,8 +1,11 @@
 """What can be known of a TPU program without the TPU compiler: what is refused and where, what is exported, the arithmetic."""
 
 import dataclasses
+import importlib
 import inspect
 import json
+import sys
+from unittest import mock
 
 import keras
 import numpy as np
@@ -231,6 +234,15 @@ def test_the_figures_are_written_as_json_and_read_as_text(monkeypatch, tmp_path,
   text = capsys.readouterr().out
   assert "peak memory a chip: 1 MiB of 16 GiB" in text and "roofline bound of a step: 1 us" in text
   assert all(sentence in text for sentence in report.NOT_COVERED)
+  assert "--largest_batch" in text and "too low" not in text.partition("not covered")[0]
+
+
+def test_of_a_program_with_loops_the_figures_are_said_to_be_too_low():
+  slice_ = chips.topology("v5e:1x1")
+  found = report.program_json(dataclasses.replace(COMPILED, loops=2), 16, 0.0, slice_)
+  lines = report.program_lines("train", found, slice_)
+  assert lines[2].endswith("read and written; too low: of 2 loops one turn is counted")
+  assert lines[4].endswith("; too low, as above")
 
 
 def test_the_largest_batch_is_searched_for_where_asked(monkeypatch, tmp_path):
@@ -266,6 +278,48 @@ def test_a_result_is_kept_for_the_same_program_slice_and_pins(monkeypatch, tmp_p
   assert not compiler.compile_for(b"program", slice_, use_cache=False).cached
   monkeypatch.setattr(environment, "pins", lambda: ["jax==0"])
   assert not compiler.compile_for(b"program", slice_).cached
+
+
+@pytest.mark.parametrize("kept", ['{"ok": tr', "[1]", '{"ok": true, "of_another_version": 1}', "\udcff"])
+def test_a_kept_result_that_cannot_be_read_is_made_again(kept, monkeypatch, tmp_path):
+  monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+  monkeypatch.setattr(compiler, "_run", lambda *_: {"ok": True, "peak": 7})
+  slice_ = chips.topology("v5e:1x1")
+  compiler.compile_for(b"program", slice_)
+  (path,) = (tmp_path / "dlsuite/tpu_compile/results").iterdir()
+  path.write_text(kept, errors="surrogateescape")
+  again, then = (compiler.compile_for(b"program", slice_) for _ in range(2))
+  assert (again.peak, again.cached, then.cached) == (7, False, True)
+
+
+class VerdictError(Exception):
+  """The compiler's own error."""
+
+
+@pytest.fixture
+def compile_hlo(monkeypatch):
+  """The script of the compiler's environment, whose packages are not here."""
+  for name in ("jax._src.interpreters", "jax._src.lib", "jax._src.lib.mlir", "jax.experimental", "jaxlib"):
+    monkeypatch.setitem(sys.modules, name, mock.MagicMock())
+  sys.modules["jaxlib"].__version__ = "0"
+  sys.modules["jaxlib"]._jax.JaxRuntimeError = sys.modules["jax._src.lib.mlir"].ir.MLIRError = VerdictError
+  sys.modules["jax.experimental"].topologies.get_topology_desc().devices = ["chip"]
+  for name in ("TPU_SKIP_MDS_QUERY", "JAX_PLATFORMS", "ALLOW_MULTIPLE_LIBTPU_LOAD"):
+    monkeypatch.setenv(name, "")  # as before after the test
+  yield importlib.import_module("tools.tpu.compile_hlo")
+  del sys.modules["tools.tpu.compile_hlo"]
+
+
+def test_what_the_compiler_says_is_the_result_and_what_the_machine_lacks_is_none(compile_hlo, monkeypatch, tmp_path):
+  (tmp_path / "hlo").write_bytes(b"program")
+  arguments = (str(tmp_path / "hlo"), "v5e:1x1", "default", "1", str(tmp_path / "found.json"))
+  monkeypatch.setattr(compile_hlo, "compiled", mock.Mock(side_effect=MemoryError))
+  with pytest.raises(MemoryError):
+    compile_hlo.main(*arguments)
+  assert not (tmp_path / "found.json").exists()
+  monkeypatch.setattr(compile_hlo, "compiled", mock.Mock(side_effect=VerdictError("no such dot")))
+  compile_hlo.main(*arguments)
+  assert json.loads((tmp_path / "found.json").read_text())["error"] == "VerdictError: no such dot"
 
 
 # -- bad input

@@ -84,6 +84,17 @@ def test_the_flops_are_those_of_a_count_by_hand():
   assert products <= found.flops <= 1.1 * (products + 10 * 636_010)
 
 
+def test_of_a_loop_one_turn_is_counted_and_the_loop_is_told():
+  @tf.function(jit_compile=True)
+  def ten_products(a, b):
+    return tf.while_loop(lambda i, _: i < 10, lambda i, y: (i + 1, tf.tanh(y @ b)), (0, a))[1]
+
+  square = tf.TensorSpec([256, 256])
+  hlo = ten_products.experimental_get_compiler_ir(square, square)(stage="hlo_serialized")
+  found = compiler.compile_for(hlo, chips.topology("v5e:1x1"))
+  assert found.loops == 1 and 1 <= found.flops / (2 * 256**3) < 1.1
+
+
 def test_the_largest_batch_fits_and_the_next_does_not(tmp_path):
   wide = f"{MLP},width=65536"  # half a MiB of activations an example, and little to compile
   found = compiled(tmp_path, f"--config={wide}", "--largest_batch", "--tolerance=0")

@@ -2,8 +2,9 @@
 
     python -I compile_hlo.py HLO_FILE TOPOLOGY CHIP_CONFIG REPLICAS OUTPUT_JSON
 
-The JSON holds `ok`; then memory, cost and collectives, or `error`, the compiler's own message. These are private calls of
-jaxlib, which is why every version is pinned.
+The JSON holds `ok`; then memory, cost and collectives, or `error`, the compiler's own message. What is no word of the compiler
+on the program, such as a machine without memory, ends the process instead. These are private calls of jaxlib, which is why
+every version is pinned.
 """
 
 import json
@@ -11,7 +12,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 os.environ.update(TPU_SKIP_MDS_QUERY="1", JAX_PLATFORMS="cpu", ALLOW_MULTIPLE_LIBTPU_LOAD="1")
@@ -25,18 +26,22 @@ from jax.experimental import topologies
 from jaxlib import _jax
 
 COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "collective-permute", "all-to-all")
+_LOOP = re.compile(r" while\(")
 _BYTES = {"pred": 1, "s4": 1, "u4": 1, "bf16": 2, "f16": 2, "c64": 8, "c128": 16}
 
 
 def main(hlo_file: str, topology: str, chip_config: str, replicas: str, output: str) -> None:
   """Compiles, and writes what came of it."""
   began = time.monotonic()
+  with open(hlo_file, "rb") as f:
+    hlo = f.read()
+  devices = topologies.get_topology_desc(platform="tpu", topology_name=topology, chip_config_name=chip_config).devices
+  if len(devices) != int(replicas):
+    raise ValueError(f"{topology} has {len(devices)} devices, not {replicas}")
   found: dict[str, Any]
   try:
-    with open(hlo_file, "rb") as f:
-      hlo = f.read()
-    found = {"ok": True, **compiled(hlo, topology, chip_config, int(replicas))}
-  except Exception as e:  # the compiler's errors are of several types; its message is the result
+    found = {"ok": True, **compiled(hlo, devices)}
+  except (_jax.JaxRuntimeError, ir.MLIRError, ValueError) as e:  # its message is the result
     found = {"ok": False, "error": f"{type(e).__name__}: {e}"}
   found["seconds"] = time.monotonic() - began
   found["versions"] = {"jaxlib": jaxlib.__version__}
@@ -44,11 +49,9 @@ def main(hlo_file: str, topology: str, chip_config: str, replicas: str, output: 
     json.dump(found, f)
 
 
-def compiled(hlo: bytes, topology: str, chip_config: str, replicas: int) -> dict[str, Any]:
-  """Returns memory, cost and collectives of a module compiled for some replicas of a slice."""
-  devices = topologies.get_topology_desc(platform="tpu", topology_name=topology, chip_config_name=chip_config).devices
-  if len(devices) != replicas:
-    raise ValueError(f"{topology} has {len(devices)} devices, not {replicas}")
+def compiled(hlo: bytes, devices: Sequence[Any]) -> dict[str, Any]:
+  """Returns memory, cost and collectives of a module compiled for a slice's devices, a replica each."""
+  replicas = len(devices)
   context = mlir.make_ir_context()
   context.allow_unregistered_dialects = True
   with context:
@@ -78,9 +81,10 @@ def compiled(hlo: bytes, topology: str, chip_config: str, replicas: int) -> dict
   stats, cost = executable.get_compiled_memory_stats(), executable.cost_analysis()
   cost = cost[0] if isinstance(cost, list) else cost
   sizes = {name: getattr(stats, f"{name}_size_in_bytes") for name in ("argument", "output", "alias", "temp", "generated_code")}
+  text = executable.hlo_modules()[0].to_string()
   return {"peak": stats.peak_memory_in_bytes, "memory": sizes, "flops": cost.get("flops", 0.0),
           "bytes": cost.get("bytes accessed", 0.0), "all_reduces_asked_for": asked,
-          "collectives": collectives(executable.hlo_modules()[0].to_string())}
+          "collectives": collectives(text), "loops": len(_LOOP.findall(text))}
 
 
 def collectives(text: str) -> dict[str, dict[str, int]]:

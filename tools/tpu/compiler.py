@@ -1,5 +1,6 @@
 """Runs the TPU compiler in its own environment and process, and keeps what it found."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -31,6 +32,7 @@ class Compiled:
     bytes: read and written in one step.
     all_reduces_asked_for: in the program before the compiler merged them.
     collectives: {kind: {count, bytes}} in the compiled program.
+    loops: in the compiled program; `flops` and `bytes` hold one turn of each.
     seconds: that the compilation took, when it was made.
     cached: whether it was made by an earlier call.
   """
@@ -43,6 +45,7 @@ class Compiled:
   bytes: float = 0.0
   all_reduces_asked_for: int = 0
   collectives: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+  loops: int = 0
   seconds: float = 0.0
   versions: dict[str, str] = dataclasses.field(default_factory=dict)
   cached: bool = False
@@ -60,10 +63,10 @@ class Compiled:
 
 
 def fingerprint(hlo: bytes, topology: Topology) -> str:
-  """Returns what a result depends on: the program, the slice, the compiler and how it is called."""
+  """Returns what a result depends on: the program, the slice, the compiler, how it is called and what is kept of it."""
   digest = hashlib.sha256(_SCRIPT.read_bytes())
   for part in (hashlib.sha256(hlo).hexdigest(), topology.name, topology.chip.config, str(topology.replicas),
-               *environment.pins()):
+               *environment.pins(), *(field.name for field in dataclasses.fields(Compiled))):
     digest.update(part.encode() + b"\0")
   return digest.hexdigest()[:32]
 
@@ -76,8 +79,9 @@ def compile_for(hlo: bytes, topology: Topology, use_cache: bool = True) -> Compi
     DataError: if the compiler died, or its result cannot be kept.
   """
   path = environment.cache_folder() / "results" / f"{fingerprint(hlo, topology)}.json"
-  if use_cache and path.exists():
-    return Compiled(**json.loads(path.read_text(encoding="utf-8")), cached=True)
+  if use_cache:
+    with contextlib.suppress(OSError, ValueError, TypeError):  # absent, damaged, or of another version's fields
+      return Compiled(**json.loads(path.read_text(encoding="utf-8")), cached=True)
   found = _run(hlo, topology)
   try:
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,8 @@ from tools.tpu.compiler import Compiled
 NOT_COVERED = (
   "nothing ran: no numbers were checked, and the roofline is arithmetic with published peaks, not a measurement; its bytes are "
   "those that XLA counts between operations, of which some stay on the chip, so that small programs may be faster",
+  "the time of the collectives is not in the roofline, and of a loop XLA counts one turn: FLOPs, bytes and roofline of a "
+  "program with loops are too low",
   "the program is TensorFlow's for one replica, with a cross-replica sum where the loop reduces, lowered by the CPU's XLA "
   "bridge; TPUStrategy's own rewrite of the graph and the libtpu that tensorflow-tpu brings may differ",
   "the host's part is not looked at: input pipeline, transfers, checkpoints, several hosts",
@@ -64,7 +66,7 @@ def program_json(compiled: Compiled, batch: int, export_seconds: float, topology
   return common | {
     "peak_bytes": compiled.peak, "hbm_bytes": topology.hbm, "memory": compiled.memory, "flops": compiled.flops,
     "bytes_accessed": compiled.bytes, "collectives": compiled.collectives,
-    "all_reduces_asked_for": compiled.all_reduces_asked_for,
+    "all_reduces_asked_for": compiled.all_reduces_asked_for, "loops": compiled.loops,
     "roofline": {"seconds": line.seconds, "bound": line.bound, "compute_seconds": line.compute, "memory_seconds": line.memory}}
 
 
@@ -79,14 +81,17 @@ def program_lines(kind: str, found: dict[str, Any], topology: Topology) -> list[
   asked = found["all_reduces_asked_for"]
   if asked and topology.replicas > 1:
     parts.append(f"the step asks for {asked} all-reduces")
+  loops = found["loops"]
+  one_turn = f"; too low: of {loops} loop{'s'[:loops - 1]} one turn is counted" if loops else ""
   return [
     f"  {kind:<9} compiles at global batch {found['batch']:,} ({made})",
     f"  {'':<9} peak memory a {unit}: {size_text(found['peak_bytes'])} of {size_text(found['hbm_bytes'])} "
     f"({100 * found['peak_bytes'] / found['hbm_bytes']:.3g}%)",
-    f"  {'':<9} a step and {unit}: {count(found['flops'])}FLOP, {size_text(found['bytes_accessed'])} read and written",
+    f"  {'':<9} a step and {unit}: {count(found['flops'])}FLOP, {size_text(found['bytes_accessed'])} read and written"
+    + one_turn,
     f"  {'':<9} collectives: {'; '.join(parts) or 'none'}",
     f"  {'':<9} roofline bound of a step: {duration(line['seconds'])}, by {line['bound']} (compute "
-    f"{duration(line['compute_seconds'])}, memory {duration(line['memory_seconds'])})",
+    f"{duration(line['compute_seconds'])}, memory {duration(line['memory_seconds'])}){'; too low, as above' if loops else ''}",
   ]
 
 
