@@ -20,15 +20,15 @@ def is_absent(answer: Answer) -> bool:
   return bool(_ABSENT.search(answer.error))
 
 
-def check_name(bucket: str) -> str:
-  """Returns `gs://name[/folder]` without a slash at its end.
+def check_name(bucket: str, flag: str = "--bucket") -> str:
+  """Returns `gs://name[/folder]`, the value of a flag, without a slash at its end.
 
   Raises:
     LaunchError: if that is no such name.
   """
   if not _NAME.fullmatch(bucket):
     hint = f" (did you mean 'gs://{bucket}'?)" if _NAME.fullmatch(f"gs://{bucket}") else ""
-    raise LaunchError(f"--bucket={bucket!r} is not the name of a bucket{hint}; it must be gs://NAME or gs://NAME/FOLDER")
+    raise LaunchError(f"{flag}={bucket!r} is not the name of a bucket{hint}; it must be gs://NAME or gs://NAME/FOLDER")
   return bucket.rstrip("/")
 
 
@@ -38,10 +38,26 @@ class Bucket:
   Args:
     shell: what runs the commands.
     url: `gs://name[/folder]`.
+    flag: what gave it.
   """
 
-  def __init__(self, shell: Shell, url: str) -> None:
-    self._shell, self.url = shell, url
+  def __init__(self, shell: Shell, url: str, flag: str = "--bucket") -> None:
+    self._shell, self.url, self._flag = shell, url, flag
+
+  @property
+  def root(self) -> str:
+    """The address of the whole bucket."""
+    return "/".join(self.url.split("/")[:3])
+
+  def check_root(self) -> None:
+    """Looks whether there is such a bucket.
+
+    Raises:
+      LaunchError: if not, or it cannot be read.
+    """
+    answer = self._shell.run(["gcloud", "storage", "ls", self.root])
+    if answer.code:
+      raise self._error("read", answer)
 
   def at(self, path: str) -> str:
     """Returns the address of an object."""
@@ -87,7 +103,7 @@ class Bucket:
     if generation := self._shown(path):
       return generation
     self._shell.run(["gcloud", "storage", "rm", self.at(path), "--quiet"])  # made a moment ago, so nobody else's
-    raise OutOfReachError(f"--bucket={self.url} does not show {self.at(path)}, which has just been written")
+    raise OutOfReachError(f"{self._flag}={self.url} does not show {self.at(path)}, which has just been written")
 
   def renew(self, path: str, text: str, generation: str) -> str:
     """Writes an object anew if it is still of that version, and returns its version then: the old one if that failed."""
@@ -126,15 +142,14 @@ class Bucket:
       raise self._error("written", answer)
 
   def _error(self, done: str, answer: Answer) -> LaunchError:
-    bucket = "/".join(self.url.split("/")[:3])
     if _DENIED.search(answer.error):
-      return LaunchError(f"--bucket={self.url} cannot be {done}: {reason(answer)}; the account needs the role Storage Object "
-                         "User on it")
+      return LaunchError(f"{self._flag}={self.url} cannot be {done}: {reason(answer)}; the account needs the role Storage "
+                         "Object User on it")
     if is_absent(answer):
-      return LaunchError(f"--bucket={self.url}: there is no bucket {bucket}; make it with: gcloud storage buckets create "
-                         f"{bucket} --location=REGION")
+      return LaunchError(f"{self._flag}={self.url}: there is no bucket {self.root}; make it with: gcloud storage buckets "
+                         f"create {self.root} --location=REGION")
     error = OutOfReachError if _PASSING.search(answer.error) else LaunchError
-    return error(f"--bucket={self.url} cannot be {done}: {reason(answer)}")
+    return error(f"{self._flag}={self.url} cannot be {done}: {reason(answer)}")
 
 
 def as_object(text: str | None) -> dict[str, str]:

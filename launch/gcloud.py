@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from launch.errors import LaunchError
 from launch.shell import Answer, Shell
@@ -43,6 +44,16 @@ def check_login(shell: Shell) -> str:
   if not answer.out:
     raise LaunchError("gcloud has no active account: run: gcloud auth login")
   return answer.out.split()[0]
+
+
+def _at(found: Any, *path: str | int) -> str:
+  """Returns the text at a place of gcloud's answer; empty if there is none."""
+  for key in path:
+    try:
+      found = found[key]
+    except (TypeError, KeyError, IndexError):
+      return ""
+  return found if isinstance(found, str) else ""
 
 
 class QueuedResource:
@@ -87,14 +98,20 @@ class QueuedResource:
       if _ABSENT.search(answer.error):
         return "", ""
       raise LaunchError(f"gcloud cannot describe {self.name}: {reason(answer)}")
-    found = json.loads(answer.out)
-    specs = found.get("tpu", {}).get("nodeSpec") or [{}]
-    kind = specs[0].get("node", {}).get("acceleratorType", self.topology.accelerator_type)
+    try:
+      found = json.loads(answer.out)
+    except ValueError:
+      found = None
+    if not isinstance(found, dict):
+      raise LaunchError(f"gcloud cannot describe {self.name}: its answer is no JSON object: {answer.out[:80]!r}")
+    kind = _at(found, "tpu", "nodeSpec", 0, "node", "acceleratorType") or self.topology.accelerator_type
     if kind != self.topology.accelerator_type:
       raise LaunchError(f"--topology={self.topology.name}: the queued resource {self.name} exists and is a {kind}; give "
                         "another --name, or delete it first")
-    state = found.get("state", {})
-    return state.get("state", ""), state.get("failedData", {}).get("error", {}).get("message", "")
+    state = _at(found, "state", "state")
+    if not state:  # not the same as no such resource: another one would be asked for
+      raise LaunchError(f"gcloud cannot describe {self.name}: its answer tells no state: {answer.out[:80]!r}")
+    return state, _at(found, "state", "failedData", "error", "message")
 
   def node_is_lost(self) -> bool:
     """Whether the node has been taken away, which the resource's own state shows only later."""

@@ -1,19 +1,23 @@
 """One training on a TPU that may be taken away: asked for, waited for, installed, watched, asked for again, given back."""
 
 import dataclasses
+import pathlib
 import shlex
 import tempfile
 from collections.abc import Sequence
 
 from dlsuite.errors import DivergedError, Stopped
+from launch import data
 from launch.bucket import Bucket
 from launch.errors import FailedError, LaunchError, UnavailableError
 from launch.gcloud import GONE, QueuedResource, is_quota, reason
 from launch.on_vm import BUSY, ENDED
+from launch.say import say
 from launch.shell import Shell
 from launch.signals import waiting
 from launch.topology import environment
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 _LONGEST_WAIT = 1800.0  # seconds between two tries when there is no quota
 
 
@@ -43,6 +47,7 @@ class Order:
     workdir: the run's folder below the bucket.
     data_dir: the address of the folder of the data sets.
     prepare: `once` or `never`: whether data sets that are not there are prepared.
+    sets: the names of the data sets.
     trainer: the flags of `dlsuite.main` without the workdir.
   """
 
@@ -50,6 +55,7 @@ class Order:
   workdir: str
   data_dir: str
   prepare: str
+  sets: Sequence[str]
   trainer: Sequence[str]
 
 
@@ -103,8 +109,8 @@ class Job:
       return
     self._shell.note(f"copies the code of commit {self._order.commit[:12]} to {self._bucket.at(path)}")
     with tempfile.TemporaryDirectory(prefix="launch-") as folder:
-      file = "code.bundle" if self._shell.dry else f"{folder}/code.bundle"
-      made = self._shell.run(["git", "bundle", "create", "-q", file, "HEAD"])
+      file = str(pathlib.Path.cwd() / "code.bundle") if self._shell.dry else f"{folder}/code.bundle"
+      made = self._shell.run(["git", "-C", str(ROOT), "bundle", "create", "-q", file, "HEAD"])
       if made.code:
         raise LaunchError(f"the code cannot be packed: {reason(made)}")
       self._bucket.upload(file, path)
@@ -185,10 +191,10 @@ class Job:
       Lost: if the TPU goes away meanwhile.
       FailedError: if that cannot be done.
     """
-    commit = self._order.commit
+    bundle = shlex.quote(self._bucket.at(f"code/{self._order.commit}.bundle"))
     self._shell.note("installs the code on every machine")
     command = " && ".join((
-      f"test -e {self._home}/.git || {{ gcloud storage cp {self._bucket.at(f'code/{commit}.bundle')} code.bundle --quiet"
+      f"test -e {self._home}/.git || {{ gcloud storage cp {bundle} code.bundle --quiet"
       f" && git -c advice.detachedHead=false clone --quiet code.bundle {self._home}; }}",
       f"bash {self._home}/launch/install.sh",
     ))
@@ -224,6 +230,7 @@ class Job:
     variables = environment(kind, self._resource.name, ".../site-packages/libtpu/libtpu.so")
     self._shell.note("set there before TensorFlow is imported: " + " ".join(f"{k}={v}" for k, v in variables.items()))
     self._shell.note("trains" + (" from the first machine" if kind.is_pod else "") + "; what follows is the trainer's")
+    self._explain()
     while True:
       log = _Log(known)
       command = self._on_vm(
@@ -248,6 +255,15 @@ class Job:
       self._shell.note(f"the trainer ended with code {log.code}; it is started again" if log.code is not None
                        else f"the connection broke ({log.noise[:120]}); the TPU is still there, looks on again")
       self._shell.sleep(self._patience.poll if log.code is None else 0)
+
+  def _explain(self) -> None:
+    """Says in a dry run what the command that trains does on its machine."""
+    order = self._order
+    for name in order.sets if order.prepare == "once" else ():
+      self._shell.explain(f"there, unless {order.data_dir}/{data.marker(name)} is there: "
+                          f"TFDS_DATA_DIR={shlex.quote(order.data_dir)} python -m launch.data {shlex.quote(name)}")
+    run = f"--workdir={self._bucket.at(order.workdir)}"
+    self._shell.explain("then there: " + shlex.join(["python", "-m", "dlsuite.main", *order.trainer, run]))
 
   def _stop_trainer(self) -> None:
     """Lets a training that may go on save its state; the TPU is given back next."""
@@ -308,7 +324,7 @@ class _Log:
       return
     if int(number) > self.known:
       self.known, self.last = int(number), text or self.last
-      print(text, flush=True)
+      say(text)
 
 
 def _judge(log: _Log) -> None:

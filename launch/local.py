@@ -17,6 +17,7 @@ from typing import NoReturn
 from dlsuite.errors import DlsuiteError
 from launch.cluster import tf_config
 from launch.errors import LaunchError
+from launch.say import complain
 from launch.supervise import Group, Ports
 
 _NOT_AGAIN = (0, 2, 3, 75)  # done, bad input, diverged, asked to stop
@@ -84,16 +85,15 @@ def run(options: argparse.Namespace, command: Sequence[str]) -> int:
     code = group.wait()
     if code in _NOT_AGAIN or group.signalled or attempt == options.restarts:
       return _ended(group, code, options)
-    print(f"launch: worker {group.failed} ended with code {code}; all start again ({attempt + 1} of {options.restarts})",
-          file=sys.stderr, flush=True)
+    complain(f"launch: worker {group.failed} ended with code {code}; all start again ({attempt + 1} of {options.restarts})")
   return 0
 
 
 def _ended(group: Group, code: int, options: argparse.Namespace) -> int:
   if code and group.failed is not None and not group.signalled:
-    print(f"launch: worker {group.failed} ended with code {code}", file=sys.stderr)
+    complain(f"launch: worker {group.failed} ended with code {code}")
     if options.workers > 1 and not options.all_output and group.failed:
-      print(group.tail(group.failed), file=sys.stderr)
+      complain(group.tail(group.failed))
   return code
 
 
@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options, trainer = parse(sys.argv[1:] if argv is None else argv)
     return run(options, [sys.executable, "-m", "dlsuite.main", *trainer])
   except DlsuiteError as e:
-    print(f"launch: {e}", file=sys.stderr)
+    complain(f"launch: {e}")
     return e.exit_code
 
 

@@ -1,17 +1,17 @@
 """One job a workdir: an object in the bucket that says who works on it.
 
-A lock belongs to the process that made it. It is taken over without a question where that process ran on this machine, for this
-user, and is no more; any other one stays until its owner is done or somebody says `--break_lock`: from here nobody can see
-whether a process of another machine lives.
+A lock belongs to the process that made it. It is taken over without a question where that process ran on this machine, in this
+container, for this user, and is no more; any other one stays until its owner is done or somebody says `--break_lock`: from here
+nobody can see whether a process of another machine lives. `launch/tpu_vm.sh` writes and reads the same.
 """
 
-import contextlib
 import datetime
-import getpass
 import json
 import os
 import platform
+import re
 
+from dlsuite.runs import process
 from launch.bucket import Bucket, as_object
 from launch.errors import LaunchError
 
@@ -60,16 +60,12 @@ class Lock:
 
 def _owner() -> dict[str, str]:
   now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-  return {"owner": getpass.getuser(), "host": platform.node(), "process": str(os.getpid()), "since": now}
+  return {"owner": process.user(), "host": platform.node(), "process": str(os.getpid()), "since": now,
+          "machine": process.machine(), "process_start": process.start_of(os.getpid())}
 
 
 def _is_dead(holder: dict[str, str]) -> bool:
-  ours = _owner()
-  if (holder.get("owner"), holder.get("host")) != (ours["owner"], ours["host"]):
-    return False
-  with contextlib.suppress(ValueError, PermissionError):
-    try:
-      os.kill(int(holder["process"]), 0)
-    except ProcessLookupError:
-      return True
-  return False
+  """Whether a lock's holder was a process of this machine and user that is no more; False where that cannot be seen."""
+  number = holder.get("process", "")
+  return (holder.get("owner") == process.user() and re.fullmatch("[0-9]{1,9}", number) is not None
+          and process.is_gone(number, holder.get("process_start"), holder.get("machine")))

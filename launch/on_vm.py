@@ -177,7 +177,7 @@ def _train(job: Job, shell: Shell, options: argparse.Namespace) -> int:
   environment = os.environ | {"TFDS_DATA_DIR": options.data_dir, "PYTHONUNBUFFERED": "1"}
   parsed = topology.parse(options.topology)
   stages = flags.parse([*options.trainer, "--mode=describe"]).stages
-  topology.check_batches(parsed, stages)  # tpu_vm.sh has not looked; what is wrong is said before data are prepared
+  topology.check_stages(parsed, stages)  # tpu_vm.sh has not looked; what is wrong is said before data are prepared
   if code := _prepare(shell, options, environment, stages):
     return code
   _remove_locks(shell, options.run)

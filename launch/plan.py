@@ -111,13 +111,11 @@ def parse(argv: Sequence[str]) -> Plan:
     raise LaunchError(f"--restarts={options.restarts} must be 0 or more")
   found = topology.parse(options.topology)
   options.bucket = check_name(options.bucket)
-  options.data_dir = (options.data_dir or f"{options.bucket}/data").rstrip("/")
-  if not options.data_dir.startswith("gs://"):
-    raise LaunchError(f"--data_dir={options.data_dir!r} must be a folder in a bucket, gs://..., that a TPU can read")
+  options.data_dir = check_name(options.data_dir, "--data_dir") if options.data_dir else f"{options.bucket}/data"
   _check_image(found, options)
   trainer = [f"--config={options.config}"] * bool(options.config) + rest
   stages = flags.parse([*trainer, "--mode=describe"]).stages
-  topology.check_batches(found, stages)
+  topology.check_stages(found, stages)
   return Plan(options, found, stages, trainer, _workdir(options, stages))
 
 
@@ -134,7 +132,7 @@ def _check_image(found: topology.Topology, options: argparse.Namespace) -> None:
 def _workdir(options: argparse.Namespace, stages: Mapping[str, ConfigDict]) -> str:
   if options.workdir:
     folder = str(options.workdir).removeprefix(f"{options.bucket}/").strip("/")
-    if not re.fullmatch(r"[\w.\-]+(/[\w.\-]+)*", folder) or ".." in folder.split("/"):
+    if not re.fullmatch(r"[\w.\-]+(/[\w.\-]+)*", folder) or {".", ".."} & set(folder.split("/")):
       raise LaunchError(f"--workdir={options.workdir!r} must be a folder below --bucket, e.g. runs/lenet5")
     return folder
   prints = [identity.fingerprint(config_lib.to_json(config)) for config in stages.values()]

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import IO
 
+from launch.say import say
+
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
@@ -40,10 +42,12 @@ class Shell:
     """
     del dry
     try:
-      done = subprocess.run(list(command), input=text or "", capture_output=True, text=True, check=False,
+      done = subprocess.run(list(command), input=text or "", capture_output=True, text=True, errors="replace", check=False,
                             start_new_session=True)
     except FileNotFoundError:
       return Answer(127, "", f"{command[0]}: not found")
+    except OSError as e:  # as without memory for one more process
+      return Answer(126, "", f"{command[0]}: {e.strerror}")
     return Answer(done.returncode, done.stdout.strip(), done.stderr.strip())
 
   def stream(self, command: Sequence[str], on_line: Callable[[str], None], still_wanted: Callable[[], bool],
@@ -74,7 +78,10 @@ class Shell:
 
   def note(self, text: str) -> None:
     """Prints a line about what the commands are for."""
-    print(f"launch: {text}", flush=True)
+    say(f"launch: {text}")
+
+  def explain(self, text: str) -> None:
+    """Says in a dry run, and there alone, what is not among its commands."""
 
   def sleep(self, seconds: float) -> None:
     """Waits."""
@@ -120,20 +127,24 @@ class DryShell(Shell):
   def run(self, command: Sequence[str], text: str | None = None, dry: Answer = Answer()) -> Answer:
     """Prints a command."""
     feed = f"printf '%s' {shlex.quote(text)} | " if text is not None else ""
-    print(feed + shlex.join(command))
+    say(feed + shlex.join(command))
     return dry
 
   def stream(self, command: Sequence[str], on_line: Callable[[str], None], still_wanted: Callable[[], bool],
              every: float, dry: Sequence[str] = ()) -> int:
     """Prints a command."""
-    print(shlex.join(command))
+    say(shlex.join(command))
     for line in dry:
       on_line(line)
     return 0
 
   def note(self, text: str) -> None:
     """Prints a comment."""
-    print(f"# {text}")
+    say(f"# {text}")
+
+  def explain(self, text: str) -> None:
+    """Prints a comment."""
+    self.note(text)
 
   def sleep(self, seconds: float) -> None:
     """Does not wait."""

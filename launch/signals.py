@@ -2,9 +2,10 @@
 
 import contextlib
 import signal
-import sys
 from collections.abc import Iterator
 from typing import Any
+
+from launch.say import complain
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -35,7 +36,7 @@ def raising() -> Iterator[None]:
 @contextlib.contextmanager
 def waiting(what: str) -> Iterator[None]:
   """Answers the signals with a line while something goes on that must come to its end."""
-  with _handled(lambda *_: print(f"launch: {what}; wait for it", file=sys.stderr, flush=True)):
+  with _handled(lambda *_: complain(f"launch: {what}; wait for it")):
     yield
 
 

@@ -22,7 +22,11 @@ _FIRST_PORT, _PORTS = 20000, 10000  # below those that Linux gives out by itself
 
 
 def first_port(environment: Mapping[str, str]) -> int:
-  """Returns the port of a host's first process: jobs that share a host get different ones, and all processes the same."""
+  """Returns the port of a host's first process, the same for all processes of a step.
+
+  There are 10000 / 16 = 625 such ports, so of jobs that share a host those whose numbers are a multiple of 625 apart clash: the
+  later one ends with code 76, by which it is queued again. More than 16 processes on a host reach into a neighbour's ports.
+  """
   step = int(environment.get("SLURM_JOB_ID", "0")) * 31 + int(environment.get("SLURM_STEP_ID", "0"))
   return _FIRST_PORT + step * 16 % _PORTS
 

@@ -5,13 +5,13 @@ import contextlib
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from dlsuite.errors import WorkerLostError
+from launch.say import complain, say
 
 _LOST_ANOTHER = WorkerLostError.exit_code
 _KEPT = 30  # lines of each process, for when it fails unseen
@@ -76,7 +76,7 @@ class Group:
       self._lines[rank].append(line)
       if self._everyone or rank == 0:
         with self._screen:
-          print(f"[{rank}] {line}" if self._everyone else line, flush=True)
+          say(f"[{rank}] {line}" if self._everyone else line)
 
   def tail(self, rank: int) -> str:
     """Returns a process's last lines."""
@@ -132,7 +132,7 @@ class Group:
 
   def _forward(self, number: int, _: Any) -> None:
     self.signalled = True
-    print(f"launch: {signal.Signals(number).name}: the processes save their state", file=sys.stderr, flush=True)
+    complain(f"launch: {signal.Signals(number).name}: the processes save their state")
     for process in self._processes:
       if process.poll() is None:
         process.send_signal(signal.SIGTERM)

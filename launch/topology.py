@@ -108,15 +108,34 @@ def of_chips(kind: str, chips: int) -> Topology:
   return parse(f"{kind}-{chips * _GENERATIONS[kind].unit if kind in _GENERATIONS else chips}")
 
 
-def check_batches(topology: Topology, stages: Mapping[str, ConfigDict]) -> None:
-  """Looks whether the batch of every stage of an experiment divides over a TPU.
+def check_stages(topology: Topology, stages: Mapping[str, ConfigDict]) -> None:
+  """Looks whether every stage of an experiment can be trained on a TPU.
 
   Raises:
-    ConfigError: if one does not; the line names the nearest that do.
+    LaunchError: if one asks for what its machine cannot do or has not got.
+    ConfigError: if a batch does not divide over the TPU; the line names the nearest that do.
   """
   for name, config in stages.items():
+    if refused := _refused(config):
+      raise LaunchError(f"stage {name}: {refused}" if name else refused)
     check_batch(config, topology.replicas, f"the {topology.replicas} replicas on the {topology.chips} chips of {topology.name}",
                 f"stage {name}: " if name else "")
+
+
+def _refused(config: ConfigDict) -> str:
+  """Returns what a config asks for that no TPU's machine can do; empty if nothing."""
+  strategy, folder = config.strategy, config.data.get("folder", "")
+  if strategy.kind not in ("auto", "tpu"):
+    return f"strategy.kind={strategy.kind!r} is not for a TPU; allowed here: auto, tpu"
+  if strategy.devices:
+    return f"strategy.devices={strategy.devices}: a TPU is used whole; leave it 0, --topology says how large it is"
+  if config.train.jit == "on":
+    return "train.jit='on' is not for TPUs: the strategy compiles the step itself; use 'auto'"
+  if not config.init_from.startswith(("gs://", "stage:")) and config.init_from:
+    return f"init_from={config.init_from!r} does not lie on the TPU's machine: copy the run to a bucket and give gs://..."
+  if folder:
+    return f"data.folder={folder!r} does not lie on the TPU's machine: only data sets that tfds prepares in a bucket do"
+  return ""
 
 
 def environment(topology: Topology, name: str, libtpu_path: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ command goes on); 1 for the rest.
 
 import json
 import pathlib
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -20,11 +21,11 @@ from launch import data, job, signals
 from launch.bucket import Bucket
 from launch.errors import LaunchError
 from launch.gcloud import QueuedResource, check_login, reason
+from launch.job import ROOT
 from launch.lock import Lock
 from launch.plan import Plan, parse
+from launch.say import complain
 from launch.shell import DryShell, Shell
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def _commit(config: str, shell: Shell) -> str:
@@ -43,7 +44,7 @@ def _commit(config: str, shell: Shell) -> str:
     raise LaunchError(f"--config={file} is not in commit {head.out[:12]}, which the machines run: commit it first")
   changed = shell.run(["git", "-C", str(ROOT), "status", "--porcelain"]).out.splitlines()
   if changed:
-    print(f"launch: {len(changed)} file(s) differ from commit {head.out[:12]}; the machines run the commit", file=sys.stderr)
+    complain(f"launch: {len(changed)} file(s) differ from commit {head.out[:12]}; the machines run the commit")
   return head.out
 
 
@@ -51,7 +52,8 @@ def _check_bucket(plan: Plan, bucket: Bucket, folder_of_data: Bucket) -> bool:
   """Returns whether the run is complete already.
 
   Raises:
-    LaunchError: if the workdir holds another run, or data are not there and shall not be prepared.
+    LaunchError: if the workdir holds another run, the data's bucket is missing, or data are not there and shall not be
+      prepared.
   """
   for folder, config in plan.folders.items():
     text = bucket.read(f"{folder}/config.json")
@@ -65,6 +67,8 @@ def _check_bucket(plan: Plan, bucket: Bucket, folder_of_data: Bucket) -> bool:
                         "another --workdir")
   if bucket.exists(f"{list(plan.folders)[-1]}/result.json"):
     return True
+  if folder_of_data.root != bucket.root:  # the job's own has just been written
+    folder_of_data.check_root()
   if plan.options.prepare == "never":
     for name in data.names(plan.stages):
       if not folder_of_data.exists(data.marker(name), dry=True):
@@ -83,20 +87,21 @@ def launch(plan: Plan, shell: Shell) -> None:
   shell.note(f"{plan.topology.name} in {options.zone} for {options.config}; run {options.bucket}/{plan.workdir}, "
              f"TPU {plan.name}")
   commit = _commit(options.config, Shell())
+  shell.explain(f"the commit, which git in {ROOT} has just been asked for (rev-parse, cat-file, status): {commit}")
   check_login(shell)
   bucket = Bucket(shell, options.bucket)
   with signals.raising(), Lock(bucket, f"{plan.workdir}.lock", options.break_lock):
     resource = QueuedResource(shell, plan.name, plan.topology, options.zone, options.runtime_version, options.spot,
                               options.project)
-    if _check_bucket(plan, bucket, Bucket(shell, options.data_dir)):
+    if _check_bucket(plan, bucket, Bucket(shell, options.data_dir, "--data_dir")):
       shell.note(f"the run is complete: {bucket.at(plan.workdir)}")
       if not options.name:  # a TPU of a name that is made from the workdir works for no other run
         job.give_back_what_was_left(shell, resource)
       return
-    order = job.Order(commit, plan.workdir, options.data_dir, options.prepare, plan.trainer)
+    order = job.Order(commit, plan.workdir, options.data_dir, options.prepare, data.names(plan.stages), plan.trainer)
     patience = job.Patience(options.poll_seconds, options.retry_seconds, options.retries, options.restarts)
     job.Job(shell, resource, bucket, order, patience).run()
-  shell.note(f"done; fetch the run with: gcloud storage cp --recursive {bucket.at(plan.workdir)} .")
+  shell.note(f"done; fetch the run with: gcloud storage cp --recursive {shlex.quote(bucket.at(plan.workdir))} .")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -109,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     error: DlsuiteError = job.stopped(e.name)
   except DlsuiteError as e:
     error = e
-  print(f"launch: {error}", file=sys.stderr)
+  complain(f"launch: {error}")
   return error.exit_code
 
 

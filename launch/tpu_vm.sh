@@ -11,7 +11,9 @@
 # or no capacity, 1 any other failure.
 set -uo pipefail
 
-say() { echo "launch: $*"; }
+# Whoever looks on may be gone: a pipe or terminal that was closed ends no job, and then nothing more is said.
+trap '' PIPE
+say() { echo "launch: $*" 2> /dev/null || exec > /dev/null; }
 die() {  # code, text
   echo "launch: $2" >&2
   exit "$1"
@@ -55,7 +57,8 @@ shift
 bucket="${bucket%/}" workdir="${workdir#"$bucket/"}" workdir="${workdir%/}" topology="${topology,,}"
 must bucket 'gs://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](/.*)?' 'gs://NAME or gs://NAME/FOLDER'
 must workdir '[[:alnum:]_.-]+(/[[:alnum:]_.-]+)*' 'a folder below --bucket, e.g. runs/lenet5'
-[[ "/$workdir/" != */../* ]] || die 2 "--workdir=$workdir must be a folder below --bucket, e.g. runs/lenet5"
+[[ "/$workdir/" != */../* && "/$workdir/" != */./* ]] ||
+  die 2 "--workdir=$workdir must be a folder below --bucket, e.g. runs/lenet5"
 for name in poll_seconds retry_seconds; do
   must "$name" '[0-9]{0,5}[1-9][0-9]{0,5}(\.[0-9]*)?|[0-9]{0,6}\.[0-9]*[1-9][0-9]*' 'a number of seconds above 0'
 done
@@ -79,6 +82,7 @@ tpu="dlsuite-${word:0:40}-$(printf '%s' "$bucket/$workdir" | sha256sum | cut -c 
 lock="$bucket/$workdir.lock"
 home="dlsuite-${commit:0:12}"
 log="$(mktemp)" error="$log.error"  # what the trainer printed last, and why gcloud failed last
+user="${LOGNAME:-${USER:-$(id -un 2> /dev/null)}}"  # a number without a name, in a container, is printed as it is
 locked='' mine='' ours='' theirs='' now=''
 
 tpus() { gcloud compute tpus "$@" "--zone=$zone"; }
@@ -110,16 +114,31 @@ delete() {  # succeeds if the TPU is no more
 quote() { printf '%q ' "$@"; }
 generation() { gcloud storage objects describe "$lock" '--format=value(generation)' 2> /dev/null; }
 field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" <<< "$holder"; }
+# As dlsuite/runs/lock.py and launch/lock.py tell them: this boot of this machine with the processes that one sees here, and the
+# tick at which one of them began. Where there is no /proc both are empty, and no holder is taken for dead.
+machine() {
+  local boot space
+  boot="$(cat /proc/sys/kernel/random/boot_id 2> /dev/null)" && space="$(readlink /proc/self/ns/pid)" &&
+    echo "$boot/${space//[!0-9]/}"
+}
+began() {  # process
+  local line fields
+  line="$(cat "/proc/$1/stat" 2> /dev/null)" && read -ra fields <<< "${line##*)}" && [[ "${fields[0]}" != [ZX] ]] &&
+    echo "${fields[19]}"
+}
 is_dead() {  # whether the lock's holder was a process of this machine and user that is no more
   local process
   process="$(field process)"
-  [ "$(field owner)" = "$(id -un)" ] && [ "$(field host)" = "$(uname -n)" ] && [[ "$process" =~ ^[0-9]+$ ]] &&
-    ! kill -0 "$process" 2> /dev/null
+  [ "$(field owner)" = "$user" ] && [ -n "$(machine)" ] && [ "$(field machine)" = "$(machine)" ] &&
+    [[ "$process" =~ ^[0-9]{1,9}$ ]] && [ "$(began "$process")" != "$(field process_start)" ]
 }
 
 give_back() {  # whether it was signalled; what this job has asked for or seen is deleted even if it cannot be seen now
   look
-  if [ -n "$1" ] && [ "$now" = ACTIVE ]; then remote 0 "cd $home && .venv/bin/python -m launch.on_vm stop --name=$tpu"; fi
+  if [ -n "$1" ] && [ "$now" = ACTIVE ]; then
+    say 'lets the trainer save its state'
+    remote 0 "cd $home && .venv/bin/python -m launch.on_vm stop --name=$tpu" 2>&1
+  fi
   if [ -z "$ours" ]; then
     if [ "$now" = absent ]; then return; fi
     if [ "$now" = unknown ]; then
@@ -146,7 +165,8 @@ trap clear_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-owner="{\"owner\": \"$(id -un)\", \"host\": \"$(uname -n)\", \"process\": \"$$\", \"since\": \"$(date -u +%FT%TZ)\"}"
+owner="$(printf '{"owner": "%s", "host": "%s", "process": "%s", "since": "%s", "machine": "%s", "process_start": "%s"}' \
+  "$user" "$(uname -n)" "$$" "$(date -u +%FT%TZ)" "$(machine)" "$(began "$$")")"
 for attempt in 1 2 3; do  # somebody else may take it between our look and our try
   if printf '%s' "$owner" | gcloud storage cp - "$lock" --if-generation-match=0 --quiet 2> "$error"; then
     locked=yes
@@ -258,7 +278,7 @@ while true; do
   get
   say "$tpu is ACTIVE; installs the code on every machine"
   known=0 silent=0
-  if remote all "$install"; then
+  if remote all "$install" 2>&1; then
     say "trains; what follows is the trainer's"
     while true; do
       # In the background, because a signal must not have to wait for it. What ssh itself says is no line of the trainer's log.

@@ -12,11 +12,9 @@ before its next checkpoint. Clocks are taken to agree to within a minute.
 
 import datetime
 import fcntl
-import getpass
 import json
 import logging
 import os
-import pathlib
 import platform
 import threading
 import time
@@ -24,6 +22,7 @@ import uuid
 from typing import IO, Any
 
 from dlsuite.errors import InUseError, WorkdirError
+from dlsuite.runs import process
 from dlsuite.runs.files import Path
 from dlsuite.runs.remote import RemotePath
 
@@ -36,15 +35,8 @@ def _now() -> datetime.datetime:
   return datetime.datetime.now(datetime.timezone.utc)
 
 
-def _user() -> str:
-  try:
-    return getpass.getuser()
-  except (KeyError, OSError):  # a container may run under a number without a name
-    return str(os.getuid())
-
-
 def _owner() -> str:
-  return f"process {os.getpid()} on {_user()}@{platform.node()} since {datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
+  return f"process {os.getpid()} on {process.user()}@{platform.node()} since {datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
 
 
 def _in_use(folder: Path, owner: str, lapses: str = "") -> WorkdirError:
@@ -107,32 +99,6 @@ class Lock:
       self._beat = None
 
 
-def _process_start(pid: int) -> str:
-  """Returns the tick at which a living process began, or an empty text."""
-  try:
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-  except OSError:
-    return ""
-  return "" if fields[0] in "ZX" else fields[19]
-
-
-def _machine() -> str:
-  """Returns what tells this boot of this machine, and the processes that one sees there, from all others; or an empty text."""
-  try:
-    boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot}/{os.stat('/proc/self/ns/pid').st_ino}"
-  except OSError:
-    return ""
-
-
-def _is_gone(found: dict[str, Any]) -> bool:
-  """Returns whether the owner was a process of this machine that has ended."""
-  if not found.get("machine") or found["machine"] != _machine():
-    return False
-  pid = str(found.get("pid"))
-  return pid.isdigit() and _process_start(int(pid)) != found.get("process_start")
-
-
 def _read(path: RemotePath) -> dict[str, Any] | None:
   """Returns the lock that is there, `refreshed` as a time.
 
@@ -179,14 +145,14 @@ class _Heartbeat:
     found = _read(path.hurried())
     if found is not None:
       idle = (_now() - found["refreshed"]).total_seconds()
-      gone = _is_gone(found)
+      gone = process.is_gone(str(found.get("pid")), found.get("process_start"), found.get("machine"))
       if idle < _STALE_SECONDS and not gone:
         raise _in_use(path.parent, found["owner"], f", last seen {max(0, idle):.0f} s ago; if it is gone, its lock lapses in "
                       f"{_STALE_SECONDS - idle:.0f} s")
       why = "which has ended" if gone else f"last seen {idle:.0f} s ago"
       logging.getLogger("dlsuite").warning("%s: taking over the lock of %s, %s", path.parent, found["owner"], why)
     beat = cls(path, {"token": uuid.uuid4().hex, "owner": _owner(), "pid": os.getpid(),
-                      "process_start": _process_start(os.getpid()), "machine": _machine()})
+                      "process_start": process.start_of(os.getpid()), "machine": process.machine()})
     beat._write()
     time.sleep(_SETTLE_SECONDS)
     if not beat._is_mine():

@@ -6,7 +6,9 @@ import fcntl
 import json
 import os
 import pathlib
+import pty
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -68,6 +70,23 @@ def busy(cloud, name):
   with open(folder / "pid", "w") as held:
     fcntl.flock(held, fcntl.LOCK_EX)
     yield
+
+
+def left_alone(command, terminal):
+  """Starts a launcher whose pipe or terminal is closed once a step is shown; returns its exit code."""
+  reader, writer = pty.openpty() if terminal else os.pipe()
+  process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL,
+                             stdout=writer, stderr=writer, start_new_session=True)
+  os.close(writer)
+  try:
+    with open(reader, encoding="utf-8") as said:
+      assert next(line for line in said if line.startswith("step "))
+    if terminal:
+      process.send_signal(signal.SIGHUP)
+    return process.wait(60)
+  finally:
+    process.kill()
+    process.wait()
 
 
 @pytest.fixture

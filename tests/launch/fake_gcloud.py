@@ -2,12 +2,14 @@
 
 $FAKE_CLOUD holds `scenario.json`, what shall happen; `state.json`, the queued resources; `calls.txt`, every call; `bucket/`;
 and `vm/<node>/<worker>`, the machines' home folders. A command sent by ssh runs there for real, but for the installation: its
-place take links to the work tree and a `python` that is this one, with the scenario's trainer for `dlsuite.main`.
+place take links to the work tree and a `python` that is this one, with the scenario's trainer for `dlsuite.main`; the real one
+trains on the CPU.
 
 Scenario: account, denied and away (verbs of the bucket), blind (looks at an object that fail), no_bucket, waits (describes
 until ACTIVE), quota (refusals of create), quota_again (the same after a TPU was taken away), refuse (create's error), failed
 (requests that end as FAILED), preempt (a list of numbers of saved steps after which the TPU is taken away), breaks (the same
-for connections that break while the TPU stays), trainer (a command in place of dlsuite.main), install (its exit code), outage
+for connections that break while the TPU stays), trainer (a command in place of dlsuite.main), install (its exit code), clone
+(the code is fetched and cloned for real, before links take its place), outage
 (the first look that fails, and the first that does not), outage_node (the same for looks at the node), unreachable (calls of
 create that do not get through), stuck (calls of delete that fail), deaf (connections that say nothing and end), keep (the
 machines' folders outlive them).
@@ -198,13 +200,14 @@ def install(home, command):
       (package / path.name).symlink_to(path)
   bucket = f"{CLOUD}/bucket/"
   trainer = scenario("trainer", [sys.executable, str(ROOT / "dlsuite/main.py")])
+  on = [] if scenario("trainer") else ["--config.strategy.kind=cpu"]
   # TensorFlow itself reads and writes gs://, past any gcloud: here the trainer is given the folder that plays the bucket. And
   # the real one would load the plug-in of the TPU, which is not there.
   (package / "main.py").write_text("import os, pathlib, sys\n"
                                    f"pathlib.Path({str(home / 'environment.txt')!r}).write_text(repr(dict(os.environ)))\n"
                                    "os.environ.pop('TF_PLUGGABLE_DEVICE_LIBRARY_PATH', '')\n"
                                    f"words = [word.replace('gs://', {bucket!r}) for word in sys.argv[1:]]\n"
-                                   f"os.execv({trainer[0]!r}, {trainer!r} + words)\n")
+                                   f"os.execv({trainer[0]!r}, {trainer!r} + words + {on!r})\n")
   (folder / "sitecustomize.py").write_text(
     "import os\nfor name in {'TFDS_DATA_DIR'} & os.environ.keys():\n"
     f"  os.environ[name] = os.environ[name].replace('gs://', {bucket!r})\n")
@@ -231,6 +234,9 @@ def ssh(name, flags):
   home.mkdir(parents=True, exist_ok=True)
   if "install.sh" in command:
     if not list(home.glob("dlsuite-*/.git")) and not scenario("install"):
+      if scenario("clone"):
+        subprocess.run(["bash", "-c", f'bash() {{ test -e "$1"; }}; {command}'], cwd=home, check=True)
+        shutil.rmtree(next(home.glob("dlsuite-*")))
       install(home, command)
     sys.exit(scenario("install", 0))
   with state() as found:

@@ -1,15 +1,15 @@
 """What a TPU job refuses: one line, exit code 2, no TPU asked for and nothing left in the bucket."""
 
-import getpass
 import json
 import os
-import platform
 import subprocess
 import sys
 
 import pytest
 
+from dlsuite.runs.process import start_of
 from launch import bucket, tpu_vm
+from launch import lock as launch_lock
 from tests.conftest import ROOT
 from tests.launch.conftest import JOB, busy
 
@@ -44,7 +44,14 @@ def job(**flags):
   ({"config.data.bach_size": 8}, "did you mean 'batch_size'?"),
   ({"topolgy": "v5e-8"}, "--topolgy=v5e-8 is not a flag (did you mean '--topology'?)"),
   ({"workdir": "../up"}, "--workdir='../up' must be a folder below --bucket"),
-  ({"data_dir": "/tmp/data"}, "--data_dir='/tmp/data' must be a folder in a bucket"),
+  ({"data_dir": "/tmp/data"}, "--data_dir='/tmp/data' is not the name of a bucket"),
+  ({"data_dir": "gs://BAD bucket!/x"}, "--data_dir='gs://BAD bucket!/x' is not the name of a bucket"),
+  ({"workdir": "."}, "--workdir='.' must be a folder below --bucket"),
+  ({"config.strategy.kind": "cpu"}, "strategy.kind='cpu' is not for a TPU; allowed here: auto, tpu"),
+  ({"config.strategy.devices": "4"}, "strategy.devices=4: a TPU is used whole"),
+  ({"config.train.jit": "on"}, "train.jit='on' is not for TPUs"),
+  ({"init_from": "/home/me/run"}, "init_from='/home/me/run' does not lie on the TPU's machine"),
+  ({"config.data.name": "folder", "config.data.folder": "/me/cats"}, "data.folder='/me/cats' does not lie on"),
   ({"prepare": "neven"}, "--prepare='neven' is unknown (did you mean 'never'?)"),
   ({"name": "Big_One"}, "--name='Big_One' must be lower-case"),
   ({"poll_seconds": "soon"}, "argument --poll_seconds: invalid float value: 'soon'"),
@@ -72,6 +79,11 @@ def test_without_an_account_the_line_says_how_to_log_in(cloud, capsys):
 def test_a_missing_bucket_is_said_with_the_command_that_makes_it(cloud, capsys):
   cloud.play(no_bucket=True)
   assert "there is no bucket gs://mine; make it with: gcloud storage buckets create gs://mine" in refusal(capsys, *JOB)
+  assert cloud.count("create dlsuite") == 0
+
+
+def test_a_missing_bucket_of_the_data_is_said_before_a_tpu_is_asked_for(cloud, capsys):
+  assert "--data_dir=gs://other/data: there is no bucket gs://other; make it" in refusal(capsys, *JOB, "--data_dir=gs://other/data")
   assert cloud.count("create dlsuite") == 0
 
 
@@ -122,18 +134,32 @@ def test_a_workdir_that_another_job_uses_is_refused_with_owner_and_time(cloud, c
   assert cloud.count("create dlsuite") == 0
 
 
+def process_here(pid):
+  """Returns what a lock says of a process of this machine."""
+  return launch_lock._owner() | {"process": str(pid), "process_start": start_of(pid) or "1"}
+
+
 def test_a_lock_of_a_living_process_of_this_machine_is_respected(cloud, capsys):
-  lock(cloud, owner=getpass.getuser(), host=platform.node(), process=str(os.getppid()))
+  lock(cloud, **process_here(os.getppid()))
   assert f"process {os.getppid()}" in refusal(capsys, *JOB)
 
 
 def test_a_lock_of_a_dead_process_of_this_machine_is_taken_over(cloud):
   dead = subprocess.Popen([sys.executable, "-c", ""])
   dead.wait()
-  path = lock(cloud, owner=getpass.getuser(), host=platform.node(), process=str(dead.pid))
+  path = lock(cloud, **process_here(dead.pid))
   cloud.play(trainer=(1, 0))
   assert tpu_vm.main(JOB) == 0
   assert not path.exists()
+
+
+@pytest.mark.parametrize("changes", [{"machine": "another boot/1"}, {"machine": ""}, {"owner": "ann"}, {"process": "9" * 99},
+                                     {"process": "-1"}, {"process": ""}])
+def test_a_lock_of_which_it_cannot_be_seen_that_its_process_is_no_more_stays(monkeypatch, changes):
+  monkeypatch.setattr("getpass.getuser", lambda: {}["a number without a name"])
+  ended = launch_lock._owner() | {"process_start": "1"}
+  assert launch_lock._is_dead(ended)
+  assert not launch_lock._is_dead(ended | changes)
 
 
 def test_break_lock_takes_the_workdir(cloud):

@@ -8,8 +8,10 @@ import shutil
 import pytest
 
 from launch import tpu_vm
-from launch.gcloud import is_quota, reason
-from launch.shell import Answer
+from launch.errors import LaunchError
+from launch.gcloud import QueuedResource, is_quota, reason
+from launch.shell import Answer, Shell
+from launch.topology import parse
 from tests.launch.conftest import JOB
 
 
@@ -70,3 +72,19 @@ def test_the_reason_is_gclouds_own_in_one_line():
   error = "WARNING: hm\nERROR: (gcloud.compute.tpus.queued-resources.create) INVALID_ARGUMENT:\n  no such zone"
   assert reason(Answer(1, "", error)) == "INVALID_ARGUMENT: no such zone"
   assert reason(Answer(9)) == "exit status 9"
+
+
+def described(monkeypatch, text):
+  monkeypatch.setattr(Shell, "run", lambda *_, **__: Answer(0, text))
+  return QueuedResource(Shell(), "tpu", parse("v5e-8"), "zone", "image").state()
+
+
+@pytest.mark.parametrize("text", ["", "oops", "null", "[]", '{"state": null}', '{"state": {"state": 3}}', "{}"])
+def test_a_description_that_tells_no_state_is_one_line_and_not_taken_for_an_absent_tpu(monkeypatch, text):
+  with pytest.raises(LaunchError, match="gcloud cannot describe tpu: its answer"):
+    described(monkeypatch, text)
+
+
+@pytest.mark.parametrize("tpu", ["null", "{}", '{"nodeSpec": []}', '{"nodeSpec": [null]}'])
+def test_a_description_without_a_node_still_tells_the_state(monkeypatch, tpu):
+  assert described(monkeypatch, f'{{"state": {{"state": "FAILED", "failedData": null}}, "tpu": {tpu}}}') == ("FAILED", "")

@@ -2,6 +2,8 @@
 
 import json
 import pathlib
+import re
+import subprocess
 
 import pytest
 
@@ -76,9 +78,23 @@ def test_the_tpu_pod_has_the_environment_of_its_topology():
   trainer = container("tpu.yaml")
   variables = {item["name"]: item["value"] for item in trainer["env"]}
   found = topology.parse("v5e-8")
-  for name, value in topology.environment(found, "", variables["TF_PLUGGABLE_DEVICE_LIBRARY_PATH"]).items():
+  dockerfile = (ROOT / "launch/k8s/Dockerfile").read_text()
+  assert "venv" not in dockerfile  # so pip's packages lie where the official images of Python have theirs
+  release = re.search(r"^FROM python:(\d+\.\d+)-slim", dockerfile, re.MULTILINE)[1]
+  libtpu = f"/usr/local/lib/python{release}/site-packages/libtpu/libtpu.so"
+  for name, value in topology.environment(found, "", libtpu).items():
     assert variables[name] == value
   assert trainer["resources"]["limits"] == {"google.com/tpu": str(found.chips)}
+
+
+def test_the_image_leaves_out_what_git_ignores_and_no_file_that_git_tracks():
+  left_out = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+  ignored = (ROOT / ".gitignore").read_text().splitlines()
+  assert sorted(line.removeprefix("**").strip("/") for line in left_out) == sorted(line.strip("/") for line in ignored)
+  # Of such patterns, each with a slash at its front, git makes what Docker does.
+  tracked = subprocess.run(["git", "ls-files", "--cached", "--ignored", "--exclude-from=.dockerignore"], cwd=ROOT,
+                           capture_output=True, text=True, check=True)
+  assert tracked.stdout == ""
 
 
 @pytest.mark.parametrize("name", MANIFESTS)

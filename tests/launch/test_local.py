@@ -66,6 +66,14 @@ def test_lines_of_processes_that_speak_at_once_stay_whole(tmp_path, capfd):
   assert sorted(said) == sorted(f"[{rank}] word {i}" for rank in range(2) for i in range(2000))
 
 
+def test_processes_go_on_when_nobody_reads_their_lines(tmp_path, monkeypatch):
+  reader, writer = os.pipe()
+  os.close(reader)
+  with open(writer, "w", encoding="utf-8") as screen:
+    monkeypatch.setattr("sys.stdout", screen)
+    assert run("for i in range(20000): print('word', i)", tmp_path, flags=("--workers=1",))[0] == 0
+
+
 def test_when_one_dies_the_others_are_ended_and_its_code_and_last_words_are_said(tmp_path, capfd):
   code, seconds = run(DIES, tmp_path, 1)
   assert code == 7

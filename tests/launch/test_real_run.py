@@ -8,7 +8,7 @@ import pytest
 from launch import tpu_vm
 from tests.launch.conftest import JOB
 
-TRAINING = ("--config.strategy.kind=cpu", "--config.train.steps=400", "--config.evaluate.every_steps=100",
+TRAINING = ("--config.train.steps=400", "--config.evaluate.every_steps=100",
             "--config.checkpoint.every_steps=7", "--config.analyses=()", "--noconfig.callbacks.tensorboard")
 
 

@@ -41,6 +41,7 @@ def test_all_processes_agree_on_the_cluster_and_each_takes_the_place_of_its_own_
 def test_two_steps_on_one_host_use_different_ports():
   ports = {slurm.first_port({"SLURM_JOB_ID": str(job), "SLURM_STEP_ID": str(i)}) for job in (7, 8) for i in (0, 1)}
   assert len(ports) == 4
+  assert len({slurm.first_port({"SLURM_JOB_ID": str(job)}) for job in range(700, 1325)}) == 625
   assert all(20000 <= port < 32768 - 100 for port in ports)
 
 

@@ -16,7 +16,7 @@ from launch import plan, tpu_vm
 from launch.topology import environment
 from launch.topology import parse as parse_topology
 from tests.conftest import ROOT
-from tests.launch.conftest import JOB
+from tests.launch.conftest import JOB, left_alone
 
 
 def test_a_job_waits_for_its_tpu_trains_and_gives_it_back(cloud, capsys):
@@ -227,6 +227,23 @@ def test_a_launcher_that_is_killed_leaves_a_training_that_the_same_command_looks
   assert cloud.resources == {}
 
 
+@pytest.mark.parametrize(("terminal", "steps", "code"), [(False, 4, 0), (True, 600, 75)])
+def test_a_job_whose_output_is_closed_gives_the_tpu_back_all_the_same(cloud, terminal, steps, code):
+  cloud.play(trainer=(steps, 0))
+  assert left_alone([sys.executable, "-m", "launch.tpu_vm", *JOB], terminal) == code
+  assert cloud.resources == {}
+  assert not (cloud.bucket / "runs/lenet5.lock").exists()
+  assert cloud.count("launch.on_vm stop") == terminal
+
+
+def test_a_folder_of_odd_characters_reaches_the_machine_as_it_is_with_the_projects_commit_from_any_folder(cloud, monkeypatch):
+  cloud.play(trainer=(1, 0), clone=True)
+  monkeypatch.chdir(cloud.folder)
+  config = f"--config={ROOT}/experiments/vision/lenet5.py:smoke"
+  assert tpu_vm.main([*JOB, config, "--bucket=gs://mine/it's (mine)", "--data_dir=gs://mine/data"]) == 0
+  assert (cloud.bucket / "it's (mine)/runs/lenet5/result.json").exists()
+
+
 def test_two_jobs_with_one_workdir_cannot_run(cloud, capsys, start):
   cloud.play(trainer=(600, 0))
   process = start()
@@ -243,6 +260,8 @@ def test_a_dry_run_prints_shell_and_does_nothing(cloud, capsys):
   said = capsys.readouterr().out
   assert cloud.calls == []
   assert subprocess.run(["bash", "-n"], input=said, text=True, check=False).returncode == 0
+  assert f"# then there: python -m dlsuite.main {JOB[0]} --workdir=gs://mine/runs/lenet5" in said.splitlines()
+  assert "python -m launch.data optical_digits" in said
   commands = [line for line in said.splitlines() if not line.startswith("#")]
   assert all(shlex.split(line)[0] in ("gcloud", "git", "printf") for line in commands)
   verbs = [" ".join(shlex.split(line)[2:4]) for line in commands if " tpus " in line]

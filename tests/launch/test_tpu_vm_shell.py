@@ -1,9 +1,7 @@
 """The same job in plain shell, against the same cloud."""
 
-import getpass
 import json
 import os
-import platform
 import re
 import signal
 import subprocess
@@ -11,10 +9,11 @@ import time
 
 import pytest
 
-from launch import plan, topology
+from dlsuite.runs.process import start_of
+from launch import lock, plan, topology
 from tests.conftest import ROOT
 from tests.launch.conftest import JOB as PYTHON_JOB
-from tests.launch.conftest import busy
+from tests.launch.conftest import busy, left_alone
 
 JOB = ("--type=v5litepod-8", "--topology=v5e-8", "--runtime_version=v2-alpha-tpuv5-lite", "--zone=us-west4-a",
        "--bucket=gs://mine",
@@ -22,11 +21,13 @@ JOB = ("--type=v5litepod-8", "--topology=v5e-8", "--runtime_version=v2-alpha-tpu
 TRAINER = ("--", "--config=experiments/vision/lenet5.py:smoke")
 
 
+# A shell cannot trap what was ignored when it started, as Ctrl-C is by all that runs in the background.
+SCRIPT = ("env", "--default-signal=INT,HUP", "bash", str(ROOT / "launch/tpu_vm.sh"))
+
+
 def start(*arguments):
-  # A shell cannot trap what was ignored when it started, as Ctrl-C is by all that runs in the background.
-  return subprocess.Popen(["env", "--default-signal=INT", "bash", str(ROOT / "launch/tpu_vm.sh"), *arguments], cwd=ROOT,
-                          env=dict(os.environ), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          start_new_session=True)
+  return subprocess.Popen([*SCRIPT, *arguments], cwd=ROOT, env=dict(os.environ), text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, start_new_session=True)
 
 
 def run(*arguments):
@@ -170,21 +171,25 @@ def test_a_signal_while_the_job_waits_for_its_tpu_is_a_stop(cloud):
   while not cloud.resources:
     assert time.monotonic() < deadline
     time.sleep(0.02)
+  theirs, ours = json.loads((cloud.bucket / "runs/lenet5.lock").read_text()), lock._owner()
+  assert theirs.keys() == ours.keys()  # the other launcher knows the same of it
+  assert [theirs[key] for key in ("owner", "host", "machine")] == [ours[key] for key in ("owner", "host", "machine")]
+  assert not lock._is_dead(theirs)
   process.send_signal(signal.SIGTERM)
   said, _ = process.communicate(timeout=60)
   assert process.returncode == 75, said
   assert is_released(cloud)
+  assert lock._is_dead(theirs)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_the_state_and_gives_the_tpu_back(cloud, number):
+def test_ctrl_c_saves_the_state_and_gives_the_tpu_back(cloud):
   cloud.play(trainer=(600, 0))
   process = start(*JOB, *TRAINER)
   deadline = time.monotonic() + 30
   while not list(cloud.run.glob("checkpoints/state_*.npz")):
     assert time.monotonic() < deadline
     time.sleep(0.02)
-  process.send_signal(number)
+  process.send_signal(signal.SIGINT)
   try:
     said, _ = process.communicate(timeout=60)
   finally:
@@ -192,6 +197,14 @@ def test_a_signal_saves_the_state_and_gives_the_tpu_back(cloud, number):
     process.communicate()
   assert process.returncode == 75, said
   assert is_released(cloud)
+
+
+@pytest.mark.parametrize(("terminal", "steps", "code"), [(False, 4, 0), (True, 600, 75)])
+def test_a_job_whose_output_is_closed_gives_the_tpu_back_all_the_same(cloud, terminal, steps, code):
+  cloud.play(trainer=(steps, 0))
+  assert left_alone([*SCRIPT, *JOB, *TRAINER], terminal) == code
+  assert is_released(cloud)
+  assert cloud.count("launch.on_vm stop") == terminal
 
 
 @pytest.mark.parametrize(("scenario", "arguments", "expected"), [
@@ -214,7 +227,8 @@ def test_bad_input_is_refused_in_a_line(cloud, scenario, arguments, expected):
 
 @pytest.mark.parametrize(("flag", "value"), [
   ("poll_seconds", "soon"), ("poll_seconds", "-1"), ("retry_seconds", "0.0"), ("retries", "x"), ("retries", "0"),
-  ("restarts", "x"), ("workdir", "a b"), ("workdir", "../up"), ("workdir", "x;rm"), ("topology", "v5e-9"), ("topology", "v5-8"),
+  ("restarts", "x"), ("workdir", "a b"), ("workdir", "../up"), ("workdir", "."), ("workdir", "x;rm"),
+  ("topology", "v5e-9"), ("topology", "v5-8"),
   ("type", "v5litepod-16"),
 ])
 def test_a_wrong_flag_is_named_before_gcloud_is_called(cloud, flag, value):
@@ -233,7 +247,7 @@ def test_the_script_knows_the_topologies_of_the_other_launcher():
 
 
 def test_a_folder_of_odd_characters_reaches_the_machine_as_it_is(cloud):
-  cloud.play(trainer=(1, 0))
+  cloud.play(trainer=(1, 0), clone=True)
   (cloud.bucket / "it's (mine)/data").mkdir(parents=True)
   cloud.prepared.parent.rename(cloud.bucket / "it's (mine)/data/prepared")
   code, said = run(*JOB, "--bucket=gs://mine/it's (mine)", *TRAINER)
@@ -253,6 +267,7 @@ def test_a_lock_whose_generation_is_not_shown_does_not_stay(cloud):
 @pytest.mark.parametrize(("arguments", "expected", "data"), [
   (("--config.data.batch_size=20",), "batch_size=20 does not divide by the 8 replicas on the 8 chips of v5e-8", "prepared"),
   (("--config.model.nme=x",), "did you mean", "not prepared"),
+  (("--config.strategy.kind=cpu",), "strategy.kind='cpu' is not for a TPU", "not prepared"),
 ])
 def test_what_needs_the_config_is_refused_on_the_machine_before_data_are_prepared(cloud, arguments, expected, data):
   if data == "not prepared":
@@ -274,13 +289,13 @@ def test_a_bucket_out_of_reach_has_a_code_of_its_own(cloud):
 
 @pytest.fixture
 def hold(cloud):
-  """Writes the lock of another job: `hold(process, owner)`."""
+  """Writes the lock of another job of the other launcher: `hold(process, machine="elsewhere")`."""
   path = cloud.bucket / "runs/lenet5.lock"
   path.parent.mkdir(parents=True)
 
-  def hold(process, owner=""):
-    path.write_text(json.dumps({"owner": owner or getpass.getuser(), "host": platform.node(), "process": str(process),
-                                "since": "2026-01-02T03:04:05+00:00"}))
+  def hold(process, **others):
+    started = {"process": str(process), "process_start": start_of(process) or "1"}
+    path.write_text(json.dumps(lock._owner() | started | others))
     return path
 
   return hold
@@ -302,9 +317,10 @@ def test_a_workdir_in_use_is_refused_with_its_owner(hold):
 
 
 def test_the_lock_of_somebody_else_is_taken_only_with_break_lock(cloud, hold, ended):
-  path = hold(ended, owner="ann")
-  assert run(*JOB, *TRAINER)[0] == 2
-  assert path.exists()
+  for other in ({"owner": "ann"}, {"machine": "elsewhere"}, {"machine": ""}):
+    path = hold(ended, **other)
+    assert run(*JOB, *TRAINER)[0] == 2, other
+    assert path.exists()
   assert run(*JOB, "--break_lock", *TRAINER)[0] == 0
   assert is_released(cloud)
 

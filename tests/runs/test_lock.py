@@ -14,7 +14,7 @@ import uuid
 import pytest
 
 from dlsuite.errors import WorkdirError
-from dlsuite.runs import files, lock
+from dlsuite.runs import files, lock, process
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_a_damaged_lock_is_one_line_that_says_what_to_do(path, refreshed):
 
 
 def test_a_damaged_process_number_leaves_the_lock_to_lapse(path):
-  write(path, seconds_ago=120, pid="x", machine=lock._machine())
+  write(path, seconds_ago=120, pid="x", machine=process.machine())
   with pytest.raises(WorkdirError, match="its lock lapses in"):
     taken(path)
 
@@ -106,13 +106,13 @@ def test_a_damaged_process_number_leaves_the_lock_to_lapse(path):
 def test_the_lock_of_a_process_of_this_machine_that_has_ended_is_taken_over_at_once(path, warnings):
   ended = subprocess.Popen([sys.executable, "-c", ""])
   ended.wait()
-  write(path, seconds_ago=1, pid=ended.pid, machine=lock._machine())
+  write(path, seconds_ago=1, pid=ended.pid, machine=process.machine())
   taken(path).release()
   assert "which has ended" in warnings[0]
 
 
 def test_a_process_number_that_was_given_anew_does_not_keep_the_lock_of_the_one_before(path):
-  write(path, seconds_ago=1, pid=os.getpid(), machine=lock._machine(), process_start="1")
+  write(path, seconds_ago=1, pid=os.getpid(), machine=process.machine(), process_start="1")
   taken(path).release()
 
 
