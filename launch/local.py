@@ -40,13 +40,14 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
   parser = _Parser(prog="python -m launch.local", allow_abbrev=False, epilog="-- and the command line of dlsuite.main",
                    description="Trains on several worker processes of this machine.")
   parser.add_argument("--workers", type=int, default=2, help="how many processes")
-  parser.add_argument("--devices", type=int, default=0, help="logical CPU devices of each; else one")
+  parser.add_argument("--gpus", type=int, default=0, help="GPUs of each, of those in CUDA_VISIBLE_DEVICES or of all in turn; "
+                      "else each sees what this process does")
   parser.add_argument("--restarts", type=int, default=0, help="how often all start again after one has died")
   parser.add_argument("--all_output", action="store_true", help="show every process's output, not the chief's alone")
   parser.add_argument("--grace_seconds", type=float, default=60.0, help="until a process that was asked to end is killed")
   cut = list(argv).index("--") if "--" in argv else len(argv)
   options, trainer = parser.parse_args(list(argv[:cut])), list(argv[cut + 1:])
-  for name, least in (("workers", 1), ("devices", 0), ("restarts", 0)):
+  for name, least in (("workers", 1), ("gpus", 0), ("restarts", 0)):
     if getattr(options, name) < least:
       raise LaunchError(f"--{name}={getattr(options, name)} must be at least {least}")
   if not 0 <= options.grace_seconds < math.inf:
@@ -55,11 +56,9 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     raise LaunchError("the trainer's flags are missing: give them behind --, e.g. launch.local --workers=2 -- --config=... "
                       "--workdir=...")
   if given := [item for item in trainer if item.startswith(("--config.strategy.kind", "--config.strategy.devices"))]:
-    raise LaunchError(f"{given[0]} is the launcher's to say: it starts --workers processes of --devices devices each")
+    raise LaunchError(f"{given[0]} is the launcher's to say: it starts --workers processes of --gpus GPUs each")
   _check(trainer, options)
   trainer.append("--config.strategy.kind=workers")
-  if options.devices:
-    trainer.append(f"--config.strategy.devices={options.devices}")
   return options, trainer
 
 
@@ -68,10 +67,25 @@ def _check(trainer: Sequence[str], options: argparse.Namespace) -> None:
   from dlsuite import flags
   from dlsuite.checks import check_batch
 
-  devices = max(1, options.devices)
+  devices = max(1, options.gpus)
   for name, config in flags.parse(list(trainer)).stages.items():
     check_batch(config, options.workers * devices, f"{options.workers} workers x {devices} devices",
                 f"stage {name}: " if name else "")
+
+
+def _gpus(each: int, rank: int) -> dict[str, str]:
+  """Returns what shows a worker so many GPUs of its own; nothing where each shall see all.
+
+  Raises:
+    LaunchError: if CUDA_VISIBLE_DEVICES names too few.
+  """
+  if not each:
+    return {}
+  text = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+  visible, end = text.split(",") if text else [], (rank + 1) * each
+  if text and len(visible) < end:
+    raise LaunchError(f"--gpus={each}: worker {rank} would be without, CUDA_VISIBLE_DEVICES={text} names {len(visible)}")
+  return {"CUDA_VISIBLE_DEVICES": ",".join(visible[end - each:end] or map(str, range(end - each, end)))}
 
 
 def run(options: argparse.Namespace, command: Sequence[str]) -> int:
@@ -79,7 +93,8 @@ def run(options: argparse.Namespace, command: Sequence[str]) -> int:
   for attempt in range(options.restarts + 1):
     with Ports(options.workers) as ports:
       addresses = [f"127.0.0.1:{port}" for port in ports.numbers]
-      environments = [os.environ | {"TF_CONFIG": tf_config(addresses, rank)} for rank in range(options.workers)]
+      environments = [os.environ | {"TF_CONFIG": tf_config(addresses, rank)} | _gpus(options.gpus, rank)
+                      for rank in range(options.workers)]
       ports.release()
       group = Group(command, environments, options.all_output, options.grace_seconds)
     code = group.wait()

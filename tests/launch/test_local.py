@@ -12,6 +12,7 @@ import pytest
 
 from launch import local
 from launch.cluster import tf_config
+from launch.errors import LaunchError
 from launch.supervise import Ports
 from tests.conftest import ROOT
 
@@ -51,6 +52,18 @@ def test_each_process_finds_all_addresses_and_its_own_place(tmp_path):
   assert [config["task"] for config in configs] == [{"type": "worker", "index": rank} for rank in range(4)]
   assert len({json.dumps(config["cluster"]) for config in configs}) == 1
   assert len(set(configs[0]["cluster"]["worker"])) == 4
+
+
+@pytest.mark.parametrize(("visible", "seen"), [("", ["0,1", "2,3"]), ("4,5,6,7", ["4,5", "6,7"]), ("4,5,6", None)])
+def test_each_process_sees_gpus_of_its_own(tmp_path, monkeypatch, visible, seen):
+  monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+  text = "import os, pathlib, sys; pathlib.Path(sys.argv[1], os.environ['CUDA_VISIBLE_DEVICES']).touch()"
+  if seen is None:
+    with pytest.raises(LaunchError, match="worker 1 would be without, CUDA_VISIBLE_DEVICES=4,5,6 names 3"):
+      run(text, tmp_path, flags=("--workers=2", "--gpus=2"))
+  else:
+    assert run(text, tmp_path, flags=("--workers=2", "--gpus=2"))[0] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == seen
 
 
 def test_only_the_chief_is_shown_unless_all_are_asked_for(tmp_path, capfd):
@@ -125,7 +138,7 @@ def test_a_signal_reaches_all_and_the_exit_code_says_that_the_state_is_saved(tmp
   (["--grace_seconds=nan", "--", *TRAINER], "--grace_seconds=nan must be"),
   (["--workers=2"], "the trainer's flags are missing"),
   (["--workers=3", "--", *TRAINER], "data.batch_size=16 does not divide by 3 workers x 1 devices; nearest that do: 15 or 18"),
-  (["--workers=2", "--devices=3", "--", *TRAINER], "does not divide by 2 workers x 3 devices"),
+  (["--workers=2", "--gpus=3", "--", *TRAINER], "does not divide by 2 workers x 3 devices"),
   (["--workers=2", "--", *TRAINER, "--config.strategy.kind=cpu"], "--config.strategy.kind=cpu is the launcher's to say"),
   (["--workers=2", "--", "--config=experiments/vision/lenet6.py", "--workdir=/tmp/never"], "lenet6"),
   (["--worker=2", "--", *TRAINER], "unrecognized arguments: --worker=2"),
