@@ -41,16 +41,20 @@ def strike(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def of_two(tmp_path_factory):
-  """The folder of the runs on two workers, whose unbroken run is made once."""
-  return tmp_path_factory.mktemp("two")
+def folders(tmp_path_factory):
+  """The folders of the runs on two and on four workers, whose unbroken runs are made once."""
+  return {workers: tmp_path_factory.mktemp(f"workers{workers}") for workers in (2, 4)}
 
 
 @pytest.fixture
-def two(of_two):
-  """The same folder without the run of another test."""
-  subprocess.run(["rm", "-rf", str(of_two / "broken")], check=True)
-  return of_two
+def folder_of(folders):
+  """Returns the function workers -> their folder, without the run of another test."""
+
+  def clean(workers):
+    subprocess.run(["rm", "-rf", str(folders[workers] / "broken")], check=True)
+    return folders[workers]
+
+  return clean
 
 
 def end(starts, folder):
@@ -68,7 +72,8 @@ def says(start, rank):
   return [line for line in start["said"][rank].splitlines() if line.startswith("dlsuite: ")][-1]
 
 
-def test_ten_sigkills_of_either_of_two_workers_cost_nothing(strike, two):
+def test_ten_sigkills_of_either_of_two_workers_cost_nothing(strike, folder_of):
+  two = folder_of(2)
   faults = [["KILL", rank] for rank in (1, 0, 1, 1, 0, 0, 1, 0, 1, 0)]
   starts = strike(two, 2, [*faults, ["NONE", 0]], seed=1)
   for (_, rank), start in zip(faults, starts, strict=False):
@@ -78,7 +83,8 @@ def test_ten_sigkills_of_either_of_two_workers_cost_nothing(strike, two):
   end(starts, two)
 
 
-def test_a_worker_that_is_killed_before_the_first_steps_is_named_too(strike, two):
+def test_a_worker_that_is_killed_before_the_first_steps_is_named_too(strike, folder_of):
+  two = folder_of(2)
   faults = [["EARLY", rank] for rank in (1, 0, 1, 0)]
   starts = strike(two, 2, [*faults, ["NONE", 0]], seed=5)
   for (_, rank), start in zip(faults, starts, strict=False):
@@ -88,35 +94,40 @@ def test_a_worker_that_is_killed_before_the_first_steps_is_named_too(strike, two
   end(starts, two)
 
 
-def test_the_workers_of_four_that_are_left_name_the_one_that_was_killed(strike, tmp_path):
-  faults = [["KILL", 2], ["KILL", 0]]
-  starts = strike(tmp_path, 4, [*faults, ["NONE", 0]], seed=2)
+def test_the_workers_of_four_that_are_left_name_the_one_that_was_killed(strike, folder_of):
+  faults, four = [["KILL", 2], ["KILL", 0]], folder_of(4)
+  starts = strike(four, 4, [*faults, ["NONE", 0]], seed=2)
   for (_, rank), start in zip(faults, starts, strict=False):
     for other in set(range(4)) - {rank}:
       assert start["codes"][other] == 76, start["said"]
       assert says(start, other).startswith(f"dlsuite: worker {rank} (127.0.0.1:"), start["said"]
-  end(starts, tmp_path)
+  end(starts, four)
 
 
-def test_a_worker_that_is_asked_to_stop_stops_all_at_one_step_with_the_state_saved(strike, two):
-  starts = strike(two, 2, [["TERM", 1], ["TERM", 0], ["NONE", 0]], seed=3)
+@pytest.mark.parametrize(("workers", "ranks"), [(2, (1, 0)), (4, (3, 0))])
+def test_a_worker_that_is_asked_to_stop_stops_all_at_one_step_with_the_state_saved(strike, folder_of, workers, ranks):
+  folder = folder_of(workers)
+  starts = strike(folder, workers, [*(["TERM", rank] for rank in ranks), ["NONE", 0]], seed=3)
   for start in starts[:2]:
-    assert start["codes"] == [75, 75]
-    for rank in (0, 1):
+    assert start["codes"] == [75] * workers
+    for rank in range(workers):
       assert f"after step {start['steps']} of 300, state saved" in says(start, rank)
-  end(starts, two)
+  end(starts, folder)
 
 
-def test_a_worker_that_hangs_is_named_by_its_rank(strike, two):
-  starts = strike(two, 2, [["STOP", 1], ["STOP", 0], ["NONE", 0]], seed=4)
-  for start, rank in zip(starts, (1, 0), strict=False):
-    assert start["codes"][1 - rank] == 76
-    assert says(start, 1 - rank).startswith(f"dlsuite: worker {rank} (127.0.0.1:")
-    assert "hangs" in says(start, 1 - rank)
-  end(starts, two)
+@pytest.mark.parametrize(("workers", "ranks"), [(2, (1, 0)), (4, (2, 0))])
+def test_a_worker_that_hangs_is_named_by_its_rank(strike, folder_of, workers, ranks):
+  folder = folder_of(workers)
+  starts = strike(folder, workers, [*(["STOP", rank] for rank in ranks), ["NONE", 0]], seed=4)
+  for start, rank in zip(starts, ranks, strict=False):
+    for other in set(range(workers)) - {rank}:
+      assert start["codes"][other] == 76
+      assert says(start, other).startswith(f"dlsuite: worker {rank} (127.0.0.1:")
+      assert "hangs" in says(start, other)
+  end(starts, folder)
 
 
-def test_the_others_wait_for_a_worker_that_starts_late(strike, two):
-  end(strike(two, 2, [["LATE", 0]]), two)
-  subprocess.run(["rm", "-rf", str(two / "broken")], check=True)
-  end(strike(two, 2, [["LATE", 1]]), two)
+@pytest.mark.parametrize(("workers", "rank"), [(2, 0), (2, 1), (4, 0), (4, 2)])
+def test_the_others_wait_for_a_worker_that_starts_late(strike, folder_of, workers, rank):
+  folder = folder_of(workers)
+  end(strike(folder, workers, [["LATE", rank]]), folder)
