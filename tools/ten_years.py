@@ -76,6 +76,7 @@ def draw(measured: dict[str, list[float]], path: pathlib.Path) -> None:
       axis.bar_label(bars, [f"{value:.3g}" for value in values.values()], padding=2)
       axis.set(title=title, ylabel="error (%)")
       axis.grid(axis="x", visible=False)
+      axis.set_axisbelow(True)
       axis.tick_params(axis="x", labelsize=9)
       axis.margins(y=0.1)
     for i, seeds in enumerate(measured.values()):
