@@ -22,15 +22,16 @@ def consumers(network: keras.Model, layer: keras.layers.Layer) -> list[keras.lay
 def map_layers(network: keras.Model) -> list[keras.layers.Layer]:
   """Returns the layers whose outputs are feature maps [B, H, W, C] of more than one place, in the network's order.
 
-  Of a convolution, its norm and its activation only the last is one; padding and dropout are none.
+  Of a convolution, its norm and its activation only the last is one; padding and dropout are none. Maps of a network that takes
+  images of any size have more than one place.
   """
   def finished(layer: keras.layers.Layer) -> bool:
     after = consumers(network, layer)
     return not after or not all(isinstance(other, (*_NORMS, *_ACTIVATIONS)) for other in after)
 
   return [layer for layer in network.layers
-          if not isinstance(layer, (*_MOVED, *_NORMS)) and len(layer.output.shape) == 4 and max(layer.output.shape[1:3]) > 1
-          and finished(layer)]
+          if not isinstance(layer, (*_MOVED, *_NORMS)) and len(layer.output.shape) == 4
+          and any(side != 1 for side in layer.output.shape[1:3]) and finished(layer)]
 
 
 def output_layer(network: keras.Model) -> keras.layers.Layer:
