@@ -177,8 +177,9 @@ class Cluster:
     Args:
       message: TensorFlow's.
     """
-    if "unhealthy" in message:  # the chief missed their heartbeats: these hang
-      hanging = {int(i) for i in re.findall(r"/task:(\d+)", message.partition("unhealthy")[2])}
+    if listed := re.search(r"unhealthy[^:]*:((\s*/job:worker/replica:\d+/task:\d+)+)", message):
+      # The chief missed their heartbeats: these hang. What comes behind the list names who passed it on, too.
+      hanging = {int(i) for i in re.findall(r"/task:(\d+)", listed[1])}
       if hanging - {self.index}:
         return sorted(hanging - {self.index})
     if "CoordinationService/Heartbeat" in message and self.index:

@@ -151,6 +151,9 @@ def test_workers_that_sent_no_heartbeat_are_the_lost_ones(addresses):
   message = ("Collective ops is aborted by: Error reported from /job:worker/task:0: The following tasks are unhealthy (stopped "
              "sending heartbeats):\n/job:worker/replica:0/task:1\n/job:worker/replica:0/task:3\nThe tasks have crashed.")
   assert Cluster(addresses, 0).lost(message) == [1, 3]
+  passed_on = message + ("\nThe tasks have crashed.\nAdditional GRPC error information from remote target "
+                         "/job:worker/replica:0/task:0 while calling /tensorflow.WorkerService/RecvBuf:")
+  assert Cluster(addresses, 2).lost(passed_on) == [1, 3]
 
 
 def test_a_chief_that_answers_no_heartbeat_is_the_lost_one(addresses):
