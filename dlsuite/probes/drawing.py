@@ -35,7 +35,7 @@ def chosen(found: dict[str, np.ndarray], count: int = _COLUMNS) -> np.ndarray:
 
 def first(found: dict[str, np.ndarray]) -> int:
   """Returns the place of the first test image that is classified right; of a task without classes an image, 0."""
-  return int(chosen(found, 1)[0]) if "probabilities" in found and "predicted" in found else 0
+  return int(chosen(found)[0]) if "probabilities" in found and "predicted" in found else 0
 
 
 def seen(task: Any, images: np.ndarray) -> np.ndarray:
