@@ -36,3 +36,9 @@ def test_the_images_chosen_are_the_first_right_one_of_each_class_and_the_surest_
                                       [0.9, 0.1, 0.0]])}
   assert drawing.chosen(found).tolist() == [4, 0, 3, 5]
   assert drawing.chosen(found, 3).tolist() == [4, 0, 5]
+
+
+def test_the_first_image_is_one_that_is_right_though_there_is_a_surer_mistake():
+  found = {"label": np.array([0, 1]), "predicted": np.array([1, 1]), "probabilities": np.array([[0.1, 0.9], [0.4, 0.6]])}
+  assert drawing.first(found) == 1
+  assert drawing.first({"image": np.zeros((2, 8, 8, 1))}) == 0
