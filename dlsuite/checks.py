@@ -57,6 +57,7 @@ _BELOW_ONE = ("optimizer.ema",)
 DEMANDS: dict[str, Callable[[float], bool]] = {
   "finite": math.isfinite,
   "above 0 and finite": lambda v: 0 < v < math.inf,
+  "above 0 and at most 1,000,000": lambda v: 0 < v <= 1e6,
   "0 or more and finite": lambda v: 0 <= v < math.inf,
   "at least 0 and below 1": lambda v: 0 <= v < 1,
   "from 0 to 1": lambda v: 0 <= v <= 1,
@@ -344,7 +345,8 @@ def _check_modules(config: ConfigDict) -> None:
     if not _fits(annotation, value):
       raise ConfigError(f"model.{name}={value!r} must be {_TYPE_NAMES.get(annotation, 'of the type ' + annotation)}")
     each = value if isinstance(value, tuple | list) else (value,)
-    demand = "above 0 and finite" if name == "width" else "finite"  # of all models, units or a factor on their number
+    # Of all models, units or a factor on their number; the limit is far beyond any memory, and below any overflow.
+    demand = "above 0 and at most 1,000,000" if name == "width" else "finite"
     if not all(DEMANDS[demand](number) for number in each if isinstance(number, int | float)):
       raise ConfigError(f"model.{name}={value} must be {demand}")
   missing = [name for name, argument in allowed.items() if argument.required and name not in config.model]

@@ -21,7 +21,7 @@ from dlsuite.runs import ensemble, figures, initialization
 from dlsuite.runs.console import Console, duration_text
 from dlsuite.runs.description import describe
 from dlsuite.runs.files import Path, write_text
-from dlsuite.runs.provenance import provenance
+from dlsuite.runs.provenance import code, provenance
 from dlsuite.runs.record import Record
 from dlsuite.strategy import Strategy
 from dlsuite.tasks.base import Task
@@ -182,8 +182,15 @@ def _draw(config: ConfigDict, task: Task, result: dict[str, Any], folder: checkp
     if pictures:
       figures.film(pictures, record.figures / "training.gif")
   found = analysis.run(config.analyses, task, record.figures if record.active else None, console)
-  record.save_result(result | {"analyses": found})
-  return result | {"analyses": found}
+  result = _with_analyses(result, found)
+  record.save_result(result)
+  return result
+
+
+def _with_analyses(result: dict[str, Any], found: dict[str, analysis.Numbers]) -> dict[str, Any]:
+  """Returns the result with the analyses' numbers, and which code each was made by: `--mode=analyse` comes later than the run."""
+  return result | {"analyses": result.get("analyses", {}) | found,
+                   "analysed_by": result.get("analysed_by", {}) | dict.fromkeys(found, code())}
 
 
 def _closing(config: ConfigDict, result: dict[str, Any], record: Record, console: Console) -> None:
@@ -221,7 +228,7 @@ def analyse(config: ConfigDict, strategy: Strategy, record: Record, console: Con
   task, chosen = _trained(config, strategy, record)
   found = analysis.run(config.analyses, task, record.figures if record.active else None, console)
   if result := record.result():
-    record.save_result(result | {"analyses": result.get("analyses", {}) | found})
+    record.save_result(_with_analyses(result, found))
   console.line(f"{config.name}, weights of step {chosen.step:,}; figures in {record.figures}")
   _numbers(found, console)
   return found

@@ -115,8 +115,10 @@ def test_analyse_draws_of_a_finished_run_what_its_experiment_did_not_name_and_ad
   assert {name for name in before if after[name] != before[name]} <= {"result.json"}
   found = json.loads((workdir / "result.json").read_text())
   assert result["analyses"].items() <= found["analyses"].items()
-  assert {name: found[name] for name in found if name != "analyses"} == {
-    name: result[name] for name in result if name != "analyses"}
+  assert found["analysed_by"].keys() == found["analyses"].keys() >= {"saliency", "feature_plane"} & found["analyses"].keys()
+  others = result.keys() - {"analyses", "analysed_by"}
+  assert found.keys() - {"analyses", "analysed_by"} == others
+  assert all(found[name] == result[name] for name in others)
 
 
 def test_analyse_without_a_name_lists_what_there_is(run, capsys):

@@ -1,9 +1,11 @@
-"""Adds finished runs to experiments/results.csv, from their own records.
+"""Adds finished runs to experiments/results.csv, and their analyses' numbers to analyses.csv, from their own records.
 
     python -m tools.add_result /tmp/lenet0 gs://bucket/lenet1 /tmp/chain/finetune ...
 
 A row needs a result, a commit and a clean work tree at every start of the run; a run that is there already is left alone. Its
-commit is that of the last start, which tested.
+commit is that of the last start, which tested. analyses.csv has a row for each number of each analysis, with the commit that
+made it: `--mode=analyse` may come later than the run. A newer number takes an older one's place; `--analyses` adds these alone,
+such as those of baselines, for which a run of one step does.
 A stage of a chain is a run of its own, `WORKDIR/STAGE`; its row's `config` ends in `#STAGE`.
 """
 
@@ -12,7 +14,7 @@ import json
 import pathlib
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -26,13 +28,16 @@ from dlsuite.runs.files import Path
 TABLE = pathlib.Path(__file__).resolve().parent.parent / "experiments" / "results.csv"
 COLUMNS = ("config", "overrides", "seed", "metric", "unit", "value", "published", "difference", "source", "valid", "steps",
            "hours", "hardware", "commit", "fingerprint")
+ANALYSES = pathlib.Path(TABLE).with_name("analyses.csv")
+ANALYSES_COLUMNS = ("config", "overrides", "seed", "analysis", "number", "value", "commit", "fingerprint")
 
 
-def row_of(workdir: Path) -> dict[str, Any]:
-  """Returns the row of one run.
+def rows_of(workdir: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+  """Returns the row of one run, and those of its analyses' numbers.
 
   Raises:
-    WorkdirError: if the run has not ended, has no value, was started from a changed work tree, or is no stage of its chain.
+    WorkdirError: if the run has not ended, has no value, was started or analysed from a changed work tree, or is no stage of
+      its chain.
     ConfigError: if its experiment cannot be loaded.
   """
   try:
@@ -53,7 +58,7 @@ def row_of(workdir: Path) -> dict[str, Any]:
   flags = _flags(starts[0]["command"][1:])
   configs = config_lib.stages_of(catalog.load(flags["config"]))
   stage = _stage(workdir, configs)
-  return {
+  row = {
     "config": flags["config"] + f"#{stage}" * bool(stage), "overrides": " ".join(_overrides(flags, configs, stage)),
     "seed": result["seed"], "metric": result["metric"], "unit": result["unit"], "value": f"{result['value']:.6g}",
     "published": result["reference"],
@@ -64,6 +69,19 @@ def row_of(workdir: Path) -> dict[str, Any]:
     "hours": f"{result['train_seconds'] / 3600:.3f}", "hardware": starts[-1]["hardware"], "commit": starts[-1]["commit"][:12],
     "fingerprint": result["fingerprint"],
   }
+  return row, _analyses(workdir, result, row)
+
+
+def _analyses(workdir: Path, result: Mapping[str, Any], row: Mapping[str, Any]) -> list[dict[str, Any]]:
+  """Returns the rows of a run's analyses; those from before it was noted which code made them are left out."""
+  rows = []
+  for name, code in result.get("analysed_by", {}).items():
+    if code["dirty"] or not code["commit"]:
+      raise WorkdirError(f"{workdir}: its analysis {name} was made by a work tree with changes or without a commit")
+    rows += [{column: row[column] for column in ("config", "overrides", "seed", "fingerprint")}
+             | {"analysis": name, "number": number, "value": f"{value:.6g}", "commit": code["commit"][:12]}
+             for number, value in result["analyses"][name].items()]
+  return rows
 
 
 def _flags(words: list[str]) -> dict[str, str]:
@@ -107,27 +125,41 @@ def _identity(row: Mapping[str, Any]) -> tuple[str, ...]:
   return tuple(str(row[column]) for column in ("config", "overrides", "seed", "commit", "fingerprint"))
 
 
+def _read(table: pathlib.Path) -> list[dict[str, Any]]:
+  if not table.exists():
+    return []
+  with open(table, newline="", encoding="utf-8") as f:
+    return list(csv.DictReader(f))
+
+
+def _write(table: pathlib.Path, columns: Sequence[str], rows: list[dict[str, Any]]) -> None:
+  with open(table, "w", newline="", encoding="utf-8") as f:
+    writer = csv.DictWriter(f, columns)
+    writer.writeheader()
+    writer.writerows(rows)
+
+
 def main(workdirs: list[str]) -> int:
   """Adds the runs' rows; returns 2 with one line if one of them is no result, and then adds none."""
-  if not workdirs:
-    print("usage: python -m tools.add_result WORKDIR ...", file=sys.stderr)
+  only_analyses = workdirs[:1] == ["--analyses"]
+  workdirs = workdirs[only_analyses:]
+  if not workdirs or any(workdir.startswith("-") for workdir in workdirs):
+    print("usage: python -m tools.add_result [--analyses] WORKDIR ...", file=sys.stderr)
     return 2
   try:
-    new = [row_of(files.path(workdir)) for workdir in workdirs]
+    new = [rows_of(files.path(workdir)) for workdir in workdirs]
   except DlsuiteError as e:
     print(f"add_result: {e}", file=sys.stderr)
     return e.exit_code
-  rows: list[dict[str, Any]] = []
-  if TABLE.exists():
-    with open(TABLE, newline="", encoding="utf-8") as f:
-      rows = list(csv.DictReader(f))
-  known = {_identity(row) for row in rows}
-  rows += [row for row in new if _identity(row) not in known]
-  rows.sort(key=lambda row: (row["config"], row["overrides"], int(row["seed"])))
-  with open(TABLE, "w", newline="", encoding="utf-8") as f:
-    writer = csv.DictWriter(f, COLUMNS)
-    writer.writeheader()
-    writer.writerows(rows)
+  if not only_analyses:
+    rows = {_identity(row): row for row in [*(row for row, _ in new), *_read(TABLE)]}
+    _write(TABLE, COLUMNS, sorted(rows.values(), key=lambda row: (row["config"], row["overrides"], int(row["seed"]))))
+  if numbers := [number for _, numbers in new for number in numbers]:
+    def key(number: Mapping[str, Any]) -> tuple[Any, ...]:
+      return (number["config"], number["overrides"], int(number["seed"]), number["analysis"], number["number"])
+
+    _write(ANALYSES, ANALYSES_COLUMNS, [number for _, number in sorted(
+      {key(number): number for number in [*_read(ANALYSES), *numbers]}.items())])
   return 0
 
 

@@ -89,7 +89,10 @@ def _listing(root: pathlib.Path) -> list[pathlib.Path]:
 
 def _folders(root: pathlib.Path) -> list[str]:
   """Returns the names of splits or classes, which tfds writes as UTF-8."""
-  names = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+  entries = [path for path in root.iterdir() if not path.name.startswith(".")]
+  if lost := sorted(_text(path) for path in entries if path.is_symlink() and not path.exists()):
+    raise DataError(f"data.folder: '{lost[0]}' is a link that leads nowhere")
+  names = sorted(path.name for path in entries if path.is_dir())
   if wrong := [name for name in names if _text(name) != name]:
     raise DataError(f"data.folder: the name of the folder '{_text(root / wrong[0])}' is not UTF-8: give it another one")
   return names

@@ -41,6 +41,11 @@ def hardware(device: str) -> str:
   return f"{device} ({_processor()}, {len(os.sched_getaffinity(0))} cores)"
 
 
+def code() -> dict[str, Any]:
+  """Returns which code this process runs: `commit`, and whether the work tree is `dirty`, i.e. holds changes."""
+  return {"commit": _git("rev-parse", "HEAD"), "dirty": bool(_git("status", "--porcelain"))}
+
+
 def provenance(device: str, precision: str) -> dict[str, Any]:
   """Returns what config.json and provenance.json together need to repeat a run.
 
@@ -51,8 +56,7 @@ def provenance(device: str, precision: str) -> dict[str, Any]:
   return {
     "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     "command": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
-    "commit": _git("rev-parse", "HEAD"),
-    "dirty": bool(_git("status", "--porcelain")),
+    **code(),
     "python": platform.python_version(),
     "versions": {package: _version(package) for package in _PACKAGES},
     "device": device,

@@ -147,6 +147,7 @@ def test_images_of_one_size_need_none_given(digits_config, strategy, tmp_path, m
   (lambda root: (root / "train/bird").mkdir(), r"train/bird holds no image"),
   (lambda root: (root / "train/cat/notes.txt").write_text("x"), r"train/cat/notes\.txt is none of the images that are read"),
   (lambda root: (root / "train" / os.fsdecode(b"bir\xff")).mkdir(), r"the folder '.*/train/bir\\xff' is not UTF-8"),
+  (lambda root: (root / "train/bird").symlink_to(root / "nowhere"), "'.*/train/bird' is a link that leads nowhere"),
   (lambda root: (root / "train").rename(root / "trian"), r"has no folder train; it must hold .* it has: test, trian"),
 ])
 def test_folders_of_another_form_are_refused(digits_config, strategy, pets, change, message):

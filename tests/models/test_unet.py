@@ -54,12 +54,15 @@ def test_the_output_has_the_side_that_is_computed(side, depth, padding, output):
     assert network(np.zeros((1, side, side, 1), np.float32)).shape == (1, output, output, 2)
 
 
-@pytest.mark.parametrize(("side", "depth", "padding", "nearest"), [
-  (500, 4, "valid", "492 or 508"), (571, 4, "valid", "556 or 572"), (100, 4, "valid", "188"), (100, 4, "same", "96 or 112"),
-  (7, 2, "same", "4 or 8"), (3, 2, "same", "4"),
+@pytest.mark.parametrize(("side", "depth", "padding", "layer", "nearest"), [
+  (500, 4, "valid", "'pool3' gets 55x55", "492 or 508"), (571, 4, "valid", "'pool0' gets 567x567", "556 or 572"),
+  (100, 4, "valid", "'pool3' gets 5x5", "188"), (2, 1, "valid", "after its layer 'down0_a', which gets 2x2", "18"),
+  (124, 4, "valid", "nothing is left after its layer 'bottom_b', which gets 2x2", "188"),
+  (100, 4, "same", "'pool2' gets 25x25", "96 or 112"), (7, 2, "same", "'pool0' gets 7x7", "4 or 8"),
+  (3, 2, "same", "'pool0' gets 3x3", "4"),
 ])
-def test_a_size_that_does_not_fit_is_named_with_the_nearest_that_do(side, depth, padding, nearest):
-  with pytest.raises(ConfigError, match=rf"no input of {side} pixels a side; nearest: {nearest}$"):
+def test_a_size_that_does_not_fit_is_named_with_the_layer_and_the_nearest_that_do(side, depth, padding, layer, nearest):
+  with pytest.raises(ConfigError, match=rf"no input of {side} pixels a side: .*{layer}.*; nearest: {nearest}$"):
     build((None, None, 1), 2, sides=(side,), base=1, depth=depth, padding=padding)
 
 

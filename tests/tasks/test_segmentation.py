@@ -133,8 +133,10 @@ def test_probabilities_are_of_whole_images_and_the_table_has_a_row_each(config, 
 
 
 @pytest.mark.parametrize(("key", "value", "line"), [
-  ("data.tile", 62, "model.depth=2 and model.padding='same' takes no input of 62 pixels a side; nearest: 60 or 64"),
-  ("evaluate.tile", 126, "takes no input of 126 pixels a side; nearest: 124 or 128"),
+  ("data.tile", 62, "model.depth=2 and model.padding='same' takes no input of 62 pixels a side: its layer 'pool1' gets 31x31, "
+   "which cannot be halved; nearest: 60 or 64"),
+  ("evaluate.tile", 126, "takes no input of 126 pixels a side: its layer 'pool1' gets 63x63, which cannot be halved; nearest: "
+   "124 or 128"),
   ("data.tile", 132, "data.tile=132 predicts 132 pixels a side; the images of cell_membranes have 128x128"),
   ("data.resize", 64, "data.resize=64 must be 0"),
   ("data.foreground", "membran", "data.foreground='membran' is no class of cell_membranes .did you mean 'membrane'"),

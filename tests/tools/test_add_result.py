@@ -13,6 +13,7 @@ from tools import add_result
 def run(tmp_path, monkeypatch):
   """A finished run's two records, and a table of the test's own."""
   monkeypatch.setattr(add_result, "TABLE", tmp_path / "results.csv")
+  monkeypatch.setattr(add_result, "ANALYSES", tmp_path / "analyses.csv")
   folder = tmp_path / "run"
   folder.mkdir()
   result = {"metric": "error", "unit": "%", "value": 0.9, "reference": 0.95, "difference": -0.05, "paper": "P", "table": "t 1",
@@ -25,8 +26,8 @@ def run(tmp_path, monkeypatch):
   return folder
 
 
-def table():
-  with open(add_result.TABLE, newline="") as f:
+def table(path=None):
+  with open(path or add_result.TABLE, newline="") as f:
     return list(csv.DictReader(f))
 
 
@@ -55,6 +56,37 @@ def test_a_run_that_has_not_ended_is_refused(run, capsys):
 def change(run, **fields):
   result = json.loads((run / "result.json").read_text())
   (run / "result.json").write_text(json.dumps(result | fields))
+
+
+def test_an_analysis_is_a_row_a_number_with_the_commit_that_made_it_and_the_newest_stands(run):
+  code = {"commit": "d" * 40, "dirty": False}
+  change(run, analyses={"laps": {"whole": 9.0, "share": 0.9}}, analysed_by={"laps": code})
+  assert add_result.main([str(run)]) == 0
+  change(run, analyses={"laps": {"whole": 10.0}}, analysed_by={"laps": code | {"commit": "e" * 40}})
+  assert add_result.main([str(run)]) == 0
+  assert [(row["seed"], row["analysis"], row["number"], row["value"], row["commit"]) for row in table(add_result.ANALYSES)] == [
+    ("3", "laps", "share", "0.9", "d" * 12), ("3", "laps", "whole", "10", "e" * 12)]
+  assert len(table()) == 1
+
+
+def test_analyses_alone_leave_the_table_of_results_as_it_is(run):
+  change(run, analyses={"laps": {"whole": 9.0}}, analysed_by={"laps": {"commit": "d" * 40, "dirty": False}})
+  assert add_result.main(["--analyses", str(run)]) == 0
+  assert len(table(add_result.ANALYSES)) == 1 and not add_result.TABLE.exists()
+
+
+@pytest.mark.parametrize("words", [[], ["--analyses"], ["--analyse", "run"]])
+def test_what_is_no_run_gets_the_usage(run, words, capsys):
+  assert add_result.main(words) == 2
+  assert capsys.readouterr().err == "usage: python -m tools.add_result [--analyses] WORKDIR ...\n"
+  assert not add_result.TABLE.exists()
+
+
+def test_an_analysis_by_changed_code_is_refused(run, capsys):
+  change(run, analyses={"laps": {"whole": 9.0}}, analysed_by={"laps": {"commit": "d" * 40, "dirty": True}})
+  assert add_result.main([str(run)]) == 2
+  assert "its analysis laps was made by a work tree with changes" in capsys.readouterr().err
+  assert not add_result.TABLE.exists() and not add_result.ANALYSES.exists()
 
 
 def commanded(run, *words):

@@ -73,28 +73,38 @@ def output_side(side: int, depth: int = 4, padding: str = "valid") -> int:
   """Returns how many pixels a side of the output has for one of the input: 388 for 572 in the paper.
 
   Raises:
-    ConfigError: if some resolution cannot be halved, or nothing is left; it names the nearest sizes that fit.
+    ConfigError: if some resolution cannot be halved, or nothing is left; it names the layer and the nearest sizes that fit.
   """
-  found = _output_side(side, depth, padding)
+  found, why = _follow(side, depth, padding)
   if found > 0:
     return found
   step = 2**depth
-  smaller = next((s for s in range(side - 1, max(0, side - step) - 1, -1) if _output_side(s, depth, padding) > 0), None)
-  larger = next(s for s in range(side + 1, side + 100 * step) if _output_side(s, depth, padding) > 0)
-  raise ConfigError(f"a U-Net with model.depth={depth} and model.padding={padding!r} takes no input of {side} pixels a side; "
-                    f"nearest: {f'{smaller} or ' if smaller else ''}{larger}")
+  smaller = next((s for s in range(side - 1, max(0, side - step) - 1, -1) if _follow(s, depth, padding)[0] > 0), None)
+  larger = next(s for s in range(side + 1, side + 100 * step) if _follow(s, depth, padding)[0] > 0)
+  raise ConfigError(f"a U-Net with model.depth={depth} and model.padding={padding!r} takes no input of {side} pixels a side: "
+                    f"{why}; nearest: {f'{smaller} or ' if smaller else ''}{larger}")
 
 
-def _output_side(side: int, depth: int, padding: str) -> int:
-  """Returns the output's pixels a side, or 0 if the input does not fit."""
-  lost = 4 if padding == "valid" else 0  # by two convolutions
-  for _ in range(depth):
-    side -= lost
-    if side < 2 or side % 2:
-      return 0
+def _follow(side: int, depth: int, padding: str) -> tuple[int, str]:
+  """Returns the output's pixels a side; or 0, and at which layer the input does not fit."""
+  lost = 2 if padding == "valid" else 0  # by each convolution
+
+  def double(side: int, name: str) -> tuple[int, str]:
+    for part in "ab":
+      if side <= lost:
+        return 0, f"nothing is left after its layer '{name}_{part}', which gets {side}x{side}"
+      side -= lost
+    return side, ""
+
+  for level in range(depth):
+    side, why = double(side, f"down{level}")
+    if why:
+      return 0, why
+    if side % 2:
+      return 0, f"its layer 'pool{level}' gets {side}x{side}, which cannot be halved"
     side //= 2
-  for _ in range(depth):
-    side = 2 * (side - lost)
-    if side <= 0:
-      return 0
-  return max(0, side - lost)
+  for name in ["bottom", *(f"up{level}" for level in reversed(range(depth)))]:
+    side, why = double(side if name == "bottom" else 2 * side, name)
+    if why:
+      return 0, why
+  return side, ""
