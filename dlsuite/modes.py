@@ -188,7 +188,7 @@ def _draw(config: ConfigDict, task: Task, result: dict[str, Any], folder: checkp
 
 
 def _with_analyses(result: dict[str, Any], found: dict[str, analysis.Numbers]) -> dict[str, Any]:
-  """Returns the result with the analyses' numbers, and which code each was made by: `--mode=analyse` comes later than the run."""
+  """Returns the result with the analyses' numbers, and which code made each: `--mode=analyse` comes later than the run."""
   return result | {"analyses": result.get("analyses", {}) | found,
                    "analysed_by": result.get("analysed_by", {}) | dict.fromkeys(found, code())}
 
