@@ -25,7 +25,7 @@ Deviations:
 6. `fast`: 6 epochs instead of 300, 40 layers instead of 100, bfloat16; the paper has no number for DenseNet-BC of 40 layers.
 
 Cost: DenseNet-BC (L=100, k=12) on CIFAR is 0.3 GFLOP (multiply-adds) an image forward, DenseNet-121 at 224 pixels 2.9: 300 and
-90 epochs are meant for accelerators. `fast`: 26 minutes on two cores with AVX-512 (175 images a second, in float32 115). The
+90 epochs are meant for accelerators. `fast`: 24 minutes on two cores with AVX-512 (200 images a second, in float32 115). The
 digits: a minute.
 """
 
