@@ -230,6 +230,20 @@ def test_stages_whose_weights_differ_in_shape_are_refused_before_anything_is_wri
   assert not list(tmp_path.iterdir())
 
 
+def test_layers_that_begin_anew_may_differ_in_shape_but_are_none_that_the_stages_share(strategy):
+  from dlsuite import modes
+  from dlsuite.runs import initialization
+
+  def check(fresh):
+    stages = flags.parse(["--config=experiments/unsupervised/denoising.py:smoke", "--workdir=/nowhere",
+                          "--config.denoise.model.widths=(500,300)", f"--config.classify.init_fresh={fresh}"]).stages
+    initialization.check_stages(stages, strategy, modes.task_of)
+
+  check("('hidden2',)")
+  with pytest.raises(ConfigError, match=r"no weight in common; .* classify has output/kernel, .* beside those of init_fresh"):
+    check("('hidden*',)")
+
+
 def test_a_network_that_the_earlier_stage_has_not_is_refused_with_the_nearest(experiment, tmp_path, capfd):
   code = main([experiment, CPU, f"--workdir={tmp_path / 'run'}", "--config.final.init_from=stage:first.clasifier"])
   line = capfd.readouterr().err

@@ -19,7 +19,7 @@ def check_stages(stages: Mapping[str, ConfigDict], strategy: Strategy, task_of: 
   """Raises ConfigError if a stage cannot start from the weights of the one that it names.
 
   Weights are passed on by their path; those that both stages have must agree in shape, but for the layers that give the
-  outputs, which begin anew. Networks are built to see that, nothing is trained or written.
+  outputs and those of `init_fresh`, which begin anew. Networks are built to see that, nothing is trained or written.
   """
   shapes: dict[str, dict[str, dict[str, tuple[int, ...]]]] = {}  # {stage: {group: {path: shape}}}
   for name, config in stages.items():
@@ -35,17 +35,18 @@ def check_stages(stages: Mapping[str, ConfigDict], strategy: Strategy, task_of: 
       raise ConfigError(f"{key}: stage {source} has no network {network!r}{nearest(network, known)}; it has: "
                         f"{', '.join(known)}")
     theirs = {group: found for group, found in shapes[source].items() if _is_of(group, network)}
-    shared = [(shape, theirs[there][path], path) for group, found in shapes[name].items() for path, shape in found.items()
+    fresh = fine_tuning.fresh(task.networks, config.init_fresh)
+    taken = {group: {v.path: tuple(v.shape) for v in values if id(v) not in fresh} for group, values in task.weights().items()}
+    shared = [(shape, theirs[there][path], path) for group, found in taken.items() for path, shape in found.items()
               if (there := _group_of(group, path, theirs))]
-    if not shared:
-      raise ConfigError(f"{key}: the stages have no weight in common; {source} has {_first_paths(theirs)}, {name} has "
-                        f"{_first_paths(shapes[name])}")
-    fine_tuning.fresh(task.networks, config.init_fresh)
     new = _heads(task)
     for shape_here, shape_there, path in shared:
       if shape_here != shape_there and path.split("/")[0] not in new:
         raise ConfigError(f"{key}: {path} has shape {shape_there} in stage {source}, {shape_here} in stage {name}: give both "
                           "stages the same model sizes")
+    if not any(shape_here == shape_there for shape_here, shape_there, _ in shared):
+      raise ConfigError(f"{key}: the stages have no weight in common; {source} has {_first_paths(theirs)}, {name} has "
+                        f"{_first_paths(taken) or 'none'}{' beside those of init_fresh' if fresh else ''}")
 
 
 def _heads(task: Task) -> set[str]:
