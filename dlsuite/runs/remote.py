@@ -179,8 +179,10 @@ class RemotePath:
     try:
       return gfile.listdir(self.text)
     except errors.NotFoundError:
-      # It says so of every error too. `exists` tells them apart; a checkpoint that is not seen would be trained over.
-      return gfile.listdir(self.text) if gfile.exists(self.text) and gfile.isdir(self.text) else []
+      # It says so of every error too. These two tell them apart; a checkpoint that is not seen would be trained over.
+      if not gfile.exists(self.text) or not gfile.stat(self.text).is_directory:
+        return []
+      raise errors.UnavailableError(None, None, f"{self.text} is there but was not listed") from None
 
   def glob(self, pattern: str) -> Iterator["RemotePath"]:
     """Yields what lies below and agrees with a pattern; `*` stands for no slash."""

@@ -302,6 +302,19 @@ def test_checkpoints_are_listed_once_the_network_is_back(folder, faulty, pauses)
   assert found.latest_state().step == 10
 
 
+def test_checkpoints_are_not_taken_for_none_though_the_network_comes_and_goes(folder, faulty, pauses):
+  found = checkpoints.Folder(folder / "checkpoints", keep=2, fingerprint="f")
+  state(found, 10)
+  layer = faulty(listdir=[fault(tf.errors.NotFoundError)])
+  layer.isdir = lambda path: False  # as of a folder, where the network is away again
+  assert found.latest_state().step == 10
+
+
+def test_nothing_lies_below_an_object(folder):
+  (folder / "a").write_bytes(b"")
+  assert not (folder / "a").is_dir()
+
+
 def test_the_weights_that_a_kept_state_refers_to_stay_and_older_ones_go(folder):
   found = checkpoints.Folder(folder / "checkpoints", keep=2, fingerprint="f")
   for step in (10, 20, 30):
