@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable
 
 _PASSES = 74  # EX_IOERR of sysexits.h
+_STACK = ("Graph execution error:", "Detected at node ", 'File "')  # how the parts of TensorFlow's messages on them begin
 
 
 class DlsuiteError(Exception):
@@ -60,7 +61,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def first_line(error: Exception, limit: int = 200) -> str:
   """Returns what another library says, in one line of at most `limit` characters."""
-  text = " ".join((str(error).strip() or type(error).__name__).split())
+  text = str(error).strip() or type(error).__name__
+  if text.startswith(_STACK[0]):  # what happened comes behind the lines of code that led there
+    text = " ".join(part for part in text.split("\n\n") if not part.lstrip().startswith(_STACK))
+  text = " ".join(text.split())
   return text if len(text) <= limit else text[:limit - 3] + "..."
 
 

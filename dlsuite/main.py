@@ -9,6 +9,7 @@ from dlsuite import flags
 from dlsuite.cluster import Cluster, is_expected
 from dlsuite.errors import DlsuiteError
 from dlsuite.quiet import import_tensorflow
+from dlsuite.runs import remote
 from dlsuite.runs.record import Record, check_chain_folder
 
 
@@ -31,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     from dlsuite.strategy import Strategy
 
     strategy = Strategy.from_configs(list(options.stages.values()))
-    with strategy.naming_lost_workers():
+    with remote.naming_faults(), strategy.naming_lost_workers():
       modes.run_all(options, strategy)
     return 0
   except KeyboardInterrupt:

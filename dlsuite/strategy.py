@@ -20,6 +20,7 @@ from dlsuite.cluster import Cluster, is_expected
 from dlsuite.errors import ConfigError, WorkerLostError, first_line
 
 # (precision, jit) that `auto` stands for. CPU: bfloat16 is fast with AMX alone and emulated below AVX-512, and XLA makes
+from dlsuite.runs import process, remote
 # convolutions several times slower. GPU: the plain choice, not yet measured. TPU: bfloat16 is the matrix unit's own
 # format, and TPUStrategy compiles the step itself.
 DEVICE_DEFAULTS = {"cpu": ("float32", False), "gpu": ("float32", False), "tpu": ("bfloat16", False)}
@@ -73,7 +74,7 @@ class Strategy:
     """Turns TensorFlow's error at a lost worker into one line that names it.
 
     Raises:
-      WorkerLostError: if another worker died, or hangs.
+      WorkerLostError: if another worker died, or hangs, or TensorFlow fails in this way though all others are there.
     """
     try:
       yield
@@ -83,10 +84,13 @@ class Strategy:
         raise
       lost = self.cluster.lost(e.message)
       time.sleep(_LINGER_SECONDS)
-      who = " and ".join(self.cluster.named(i) for i in lost) or "another worker"
       was = "hangs or was" if "eartbeat" in e.message else "was"
-      raise WorkerLostError(f"{who} {was} lost; the same command, started again on every worker, goes on from the newest "
-                            "checkpoint") from e
+      if not lost and remote.fault_named_in(e):
+        raise
+      what = (f"{' and '.join(self.cluster.named(i) for i in lost)} {was} lost" if lost else
+              f"{self.cluster.named(self.worker_index)} cannot go on, though no other worker is gone: {first_line(e, 400)}")
+      raise WorkerLostError(f"{what}; the same command, started again on every worker, goes on from the newest checkpoint"
+                            ) from e
 
   def barrier(self) -> None:
     """Returns once every worker has come here, e.g. so that what the chief wrote before can be read by all after."""

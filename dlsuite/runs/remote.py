@@ -11,6 +11,7 @@ What an object store does otherwise than a disk, and what follows:
 Every fault is an OSError with one line in `strerror` that says what to do, as a disk's is: what handles one handles the other.
 """
 
+import contextlib
 import dataclasses
 import errno
 import fnmatch
@@ -18,7 +19,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from dlsuite.errors import first_line, nearest
+from dlsuite.errors import DlsuiteError, first_line, nearest
 from dlsuite.quiet import import_tensorflow
 from dlsuite.runs.retries import Patience
 
@@ -84,6 +85,40 @@ def translated(error: Exception, path: "RemotePath", writes: bool = False) -> OS
   if isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError)):
     return error
   return RemoteError(f"{path.bucket} cannot be reached: {first_line(error)}", passing=_is_passing(error))
+
+
+def fault_named_in(error: Exception) -> RemoteError | None:
+  """Returns what TensorFlow says of a store that it cannot reach, or may not, as `translated`; None of any other error.
+
+  It meets the store past `RemotePath` where it reads data, and where TensorBoard's files are written.
+  """
+  from tensorflow import errors
+
+  named = re.search(rf"\b(?:{'|'.join(schemes())})://[\w.-]+", str(error))
+  refused = isinstance(error, (errors.PermissionDeniedError, errors.UnauthenticatedError))
+  if not named or not (refused or _is_passing(error)):
+    return None
+  fault = translated(error, RemotePath(named[0]))
+  return fault if isinstance(fault, RemoteError) else None
+
+
+@contextlib.contextmanager
+def naming_faults() -> Iterator[None]:
+  """Turns what is still raised of a store, by whatever met it, into one line.
+
+  Raises:
+    DlsuiteError: its exit code says whether a later start may find the store.
+  """
+  from tensorflow import errors
+
+  try:
+    yield
+  except (RemoteError, errors.OpError) as e:
+    fault = e if isinstance(e, RemoteError) else fault_named_in(e)
+    if fault is None:
+      raise
+    again = "; the same command goes on from the newest checkpoint" if fault.passing else ""
+    raise DlsuiteError(f"{fault.strerror}{again}") from fault
 
 
 @dataclasses.dataclass(frozen=True, order=True)
