@@ -101,6 +101,8 @@ CASES = {
                                                "none"),
   "no_workdir": bad("{lenet}", "--workdir", "train"),
   "an_empty_workdir": bad("{lenet} --workdir=", "--workdir", "missing"),
+  "a_workdir_in_nobodys_home": bad("{lenet} --workdir=~nobody-here/run", "--workdir='~nobody-here/run'", "~nobody-here"),
+  "a_data_dir_in_nobodys_home": bad("{lenet} {run} --data_dir=~nobody-here", "--data_dir='~nobody-here'", "home folder"),
   "a_split_that_the_config_has_not": bad(
     "{lenet} {run} --mode=evaluate --split=valid --config.data.valid= --config.checkpoint.select=last", "--split=valid",
     "data.valid"),
@@ -230,6 +232,7 @@ CASES = {
   "evaluate_without_a_checkpoint": late("{run} --mode=evaluate", "no whole checkpoint", "--mode=train",
                                         prepare=run_without_checkpoint),
   "starting_from_no_folder": late("--init_from={tmp}/none", "--init_from=", "not a run"),
+  "starting_from_nobodys_home": late("--config.init_from=~nobody-here/run", "'~nobody-here/run'", "~nobody-here is no"),
   "starting_from_no_run": late("--init_from={tmp}/other", "--init_from=", "not a run", prepare=fill("other/notes.txt", "text")),
   "starting_from_an_empty_run": late("--init_from={tmp}/other", "--init_from=", "no whole checkpoint",
                                      prepare=lambda folder: (folder / "other/checkpoints").mkdir(parents=True)),

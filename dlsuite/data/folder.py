@@ -38,7 +38,10 @@ def open_builder(folder: str, channels: int, skip_corrupt: bool, prepare: bool =
   Raises:
     DataError: if the folder is not of that form, or one of its images is not what was asked for.
   """
-  root = pathlib.Path(folder).expanduser()
+  try:
+    root = pathlib.Path(folder).expanduser()
+  except RuntimeError:
+    raise DataError(f"data.folder={folder!r}: {folder.partition('/')[0]} is no user's home folder here") from None
   files = _listing(root)
   lines = [f"{path.relative_to(root)} {_stamp(path)}" for path in files]
   digest = hashlib.sha256(_bytes("\n".join([f"{channels} {skip_corrupt}", *lines]))).hexdigest()[:12]

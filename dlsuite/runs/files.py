@@ -30,10 +30,17 @@ def is_remote(text: str) -> bool:
 
 
 def path(text: str) -> Path:
-  """Returns the path that a text names: `~/run`, `/tmp/run`, `file:///tmp/run`, `gs://bucket/run`."""
+  """Returns the path that a text names: `~/run`, `/tmp/run`, `file:///tmp/run`, `gs://bucket/run`.
+
+  Raises:
+    ConfigError: if it begins with the home folder of a user who is not known here.
+  """
   match = _REMOTE.fullmatch(text)
   if match is None:
-    return pathlib.Path(text).expanduser()
+    try:
+      return pathlib.Path(text).expanduser()
+    except RuntimeError:
+      raise ConfigError(f"{text!r} is no path: {text.partition('/')[0]} is no user's home folder here") from None
   scheme = match[1].lower()
   return pathlib.Path(match[2]) if scheme == "file" else RemotePath(f"{scheme}://{re.sub('/+', '/', match[2]).strip('/')}")
 
@@ -49,7 +56,7 @@ def check_text(key: str, text: str) -> None:
   """Looks at the spelling of a path, and at nothing else.
 
   Raises:
-    ConfigError: if it names no bucket, or has one slash too few.
+    ConfigError: if it names no bucket or no user's home, or has one slash too few.
   """
   match = _REMOTE.fullmatch(text)
   if match is None and (slip := _ONE_SLASH.fullmatch(text)):
@@ -58,6 +65,10 @@ def check_text(key: str, text: str) -> None:
     raise ConfigError(f"{key}={text!r} names no folder; allowed: a local folder, or e.g. gs://bucket/folder")
   if match is not None and match[2].startswith("/") and match[1].lower() != "file":
     raise ConfigError(f"{key}={text!r} names no bucket (did you mean '{match[1]}://{match[2].lstrip('/')}'?)")
+  try:
+    path(text)
+  except ConfigError as e:
+    raise ConfigError(f"{key}={e}") from None
 
 
 def hurried(where: Path) -> Path:

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from dlsuite import checks
-from dlsuite.data import pipeline
+from dlsuite.data import folder, pipeline
 from dlsuite.errors import ConfigError, DataError
 from dlsuite.tasks.classification import Classification
 
@@ -154,6 +154,11 @@ def test_folders_of_another_form_are_refused(digits_config, strategy, pets, chan
   change(pets)
   with pytest.raises(DataError, match=message):
     opened(digits_config, strategy, pets)
+
+
+def test_a_folder_in_nobodys_home_is_refused():
+  with pytest.raises(DataError, match=r"data\.folder='~nobody-here/pets': ~nobody-here is no user's home folder"):
+    folder.open_builder("~nobody-here/pets", 3, skip_corrupt=False)
 
 
 def test_a_folder_needs_its_name_and_its_path(digits_config, strategy, tmp_path):
