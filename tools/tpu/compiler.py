@@ -17,6 +17,7 @@ from tools.tpu.chips import Topology
 
 _POWERS = {"K": 10, "M": 20, "G": 30}
 _SCRIPT = pathlib.Path(__file__).parent / "compile_hlo.py"
+_SWAYS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "TPU_LIBRARY_PATH")  # variables that would change a result that is kept
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +101,8 @@ def _run(hlo: bytes, topology: Topology) -> dict[str, Any]:
     source.write_bytes(hlo)
     command = [str(python), "-I", str(_SCRIPT), str(source), topology.name, topology.chip.config, str(topology.replicas),
                str(output)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, cwd=folder)
+    own = {name: value for name, value in os.environ.items() if name not in _SWAYS}
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, cwd=folder, env=own)
     if done.returncode or not output.exists():
       lines = [line for line in done.stderr.splitlines() if line.strip()]
       told = next((line for line in lines if "Check failed" in line or line.startswith("F0000")), lines[-1] if lines else "")

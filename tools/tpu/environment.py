@@ -37,12 +37,17 @@ def python() -> pathlib.Path:
   """Returns the environment's interpreter.
 
   Raises:
-    ConfigError: if the environment has not been made; the line says how.
+    ConfigError: if the environment is not there; the line says how to make it.
   """
-  if not (folder() / _MARK).exists():
-    raise ConfigError(f"{folder()} is missing: the TPU compiler has an environment of its own; make it once with: "
-                      "python -m tools.tpu_compile --make_environment")
+  if not _is_whole(folder()):
+    raise ConfigError(f"{folder()} is missing or has lost its Python: the TPU compiler has an environment of its own; make it "
+                      "once with: python -m tools.tpu_compile --make_environment")
   return folder() / "bin" / "python"
+
+
+def _is_whole(target: pathlib.Path) -> bool:
+  """Returns whether all packages are in and the interpreter, a link to another one, is still there."""
+  return (target / _MARK).exists() and (target / "bin" / "python").exists()
 
 
 def make() -> pathlib.Path:
@@ -52,7 +57,7 @@ def make() -> pathlib.Path:
     DataError: if it cannot be made.
   """
   target = folder()
-  if (target / _MARK).exists():
+  if _is_whole(target):
     return target
   try:
     shutil.rmtree(target, ignore_errors=True)
