@@ -9,7 +9,7 @@ its own. `--config.KEY=value` overrides a key as for training; each stage of a c
 searches the largest global batch that fits, which takes some ten more compilations.
 
 Exit codes: 0 every program compiles and fits; 1 one does not, in one line with the operation and the line of the model to
-blame; 2 bad input.
+blame; 2 bad input, or the compiler failed. What was found before such a fault, or of another stage, is printed and written.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     found = run(asked.stages, topology, options)
     if options.json:
       _write(found, options.json)
-    return 0 if found["ok"] else 1
+    return max(stage["code"] for stage in found["stages"])
   except DlsuiteError as e:
     print(f"tpu_compile: {e}", file=sys.stderr)
     return e.exit_code
@@ -127,11 +127,29 @@ def run(stages: dict[str, ConfigDict], topology: chips.Topology, options: argpar
 
 
 def _stage(name: str, config: ConfigDict, topology: chips.Topology, options: argparse.Namespace, shown: bool) -> dict[str, Any]:
+  stage: dict[str, Any] = {"stage": name, "config": config.name, "fingerprint": identity.fingerprint(
+    config_lib.to_json(config)), "programs": {}, "notes": [], "faults": [], "code": 0}
+  try:
+    _compile(stage, config, topology, options, shown)
+  except DlsuiteError as e:  # no reason to lose what was found before
+    stage["faults"].append(str(e))
+    stage["code"] = e.exit_code
+  stage["ok"] = not stage["faults"]
+  stage["code"] = stage["code"] or int(not stage["ok"])
+  if shown:
+    _print_rest(stage, topology)
+  for fault in stage["faults"]:
+    print(f"tpu_compile: {f'stage {name}: ' if name else ''}{fault}", file=sys.stderr)
+  return stage
+
+
+def _compile(stage: dict[str, Any], config: ConfigDict, topology: chips.Topology, options: argparse.Namespace, shown: bool
+             ) -> None:
+  """Compiles a stage's programs, and prints and notes in `stage` what comes of it."""
   from tools.tpu.export import Exporter, RefusedError
 
   exporter = Exporter(config, topology.replicas)
-  stage: dict[str, Any] = {"stage": name, "config": config.name, "fingerprint": identity.fingerprint(
-    config_lib.to_json(config)), "precision": exporter.precision, "programs": {}, "notes": [], "faults": []}
+  stage["precision"], name = exporter.precision, stage["stage"]
   if shown:
     title = f"{config.name}{f', stage {name}' if name else ''}"
     print(f"{title} on {topology.name}: {topology.chips} chip{'s'[:topology.chips - 1]}, {topology.replicas} replica"
@@ -152,14 +170,14 @@ def _stage(name: str, config: ConfigDict, topology: chips.Topology, options: arg
     if shown:
       print("\n".join(report.program_lines(kind, stage["programs"][kind], topology)))
   stage["notes"] = _notes(exporter)
-  if options.largest_batch and "compile_seconds" in stage["programs"]["train"]:
-    stage["largest_batch"] = _largest(exporter, topology, options)
-  stage["ok"] = not stage["faults"]
-  if shown:
-    _print_rest(stage, topology)
-  for fault in stage["faults"]:
-    print(f"tpu_compile: {f'stage {name}: ' if name else ''}{fault}", file=sys.stderr)
-  return stage
+  if options.largest_batch and _has_a_largest(stage):
+    stage["largest_batch"] = _largest(exporter, topology, options, stage["notes"])
+
+
+def _has_a_largest(stage: dict[str, Any]) -> bool:
+  """Returns whether nothing but memory keeps a training step from being compiled."""
+  train = stage["programs"].get("train", {})
+  return train.get("compiles", False) or train.get("out_of_memory", False)
 
 
 def _notes(exporter: "Exporter") -> list[str]:
@@ -191,11 +209,16 @@ def _memory_message(error: str) -> str:
   return line.partition("HbmOom: ")[2] or line
 
 
-def _largest(exporter: "Exporter", topology: chips.Topology, options: argparse.Namespace) -> dict[str, Any]:
+def _largest(exporter: "Exporter", topology: chips.Topology, options: argparse.Namespace, notes: list[str]) -> dict[str, Any]:
   def need_of(batch: int) -> largest_batch.Need:
-    compiled = compiler.compile_for(exporter.train(batch).hlo, topology, not options.no_cache)
-    if not compiled.ok and not compiled.out_of_memory:
-      raise ConfigError(f"at global batch {batch:,} the step does not compile: {_shortened(compiled.error)}")
+    try:
+      compiled = compiler.compile_for(exporter.train(batch).hlo, topology, not options.no_cache)
+      fault = "" if compiled.ok or compiled.out_of_memory else _shortened(compiled.error)
+    except DlsuiteError as e:
+      fault = str(e)
+    if fault:
+      notes.append(f"global batch {batch:,} counts as one that does not fit, though for another reason: {fault}")
+      return largest_batch.Need(False)
     if compiled.ok:
       return largest_batch.Need(compiled.peak <= topology.hbm, max(compiled.peak, compiled.memory.get("temp", 0)))
     return largest_batch.Need(False, compiled.asked_and_had[0] if compiled.asked_and_had else 0.0)
@@ -211,7 +234,7 @@ def _print_rest(stage: dict[str, Any], topology: chips.Topology) -> None:
     beyond = f"{border['does_not_fit']:,} does not" if border["does_not_fit"] else "the search ended there"
     print(f"  largest   global batch of a training step that fits: {border['fits']:,}; {beyond} "
           f"({len(border['tried'])} tried, multiples of {border['unit']})")
-  elif "compile_seconds" in stage["programs"]["train"]:
+  elif _has_a_largest(stage):
     print("  largest   global batch: not searched; --largest_batch does, by some ten more compilations")
   for note in stage["notes"]:
     print(f"  note      {note}")
