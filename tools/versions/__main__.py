@@ -12,6 +12,7 @@ PINS = {
   "2.20": ROOT / "tools/versions/tf2.20.txt",
   "2.21": ROOT / "constraints.txt",
 }
+PYTHONS = {"2.19": "3.11 or 3.12", "2.20": "3.11, 3.12 or 3.13", "2.21": "3.11, 3.12 or 3.13"}  # of TensorFlow's wheels
 
 
 def commands(version: str, python: str, folder: pathlib.Path) -> list[list[str]]:
@@ -31,7 +32,8 @@ def main(argv: list[str] | None = None) -> int:
     print(f"version {arguments.version!r} of TensorFlow is not supported; allowed: {', '.join(PINS)}", file=sys.stderr)
     return 2
   if shutil.which(arguments.python) is None:
-    print(f"--python={arguments.python} is not on PATH; give a Python 3.11, 3.12 or 3.13", file=sys.stderr)
+    print(f"--python={arguments.python} is not on PATH; TensorFlow {arguments.version} needs a Python "
+          f"{PYTHONS[arguments.version]}", file=sys.stderr)
     return 2
   folder = ROOT / f".venv-tf{arguments.version}"
   for command in commands(arguments.version, arguments.python, folder):
