@@ -328,6 +328,7 @@ def test_what_the_compiler_says_is_the_result_and_what_the_machine_lacks_is_none
 @pytest.mark.parametrize(("name", "told"), [
   ("v5e:2x3", "(did you mean 'v5e:2x4'?); allowed for v5e: 1x1, 2x2, 2x4, 4x4, 4x8, 8x8, 8x16, 16x16"),
   ("v5e:3x3", "(did you mean 'v5e:2x4'?)"), ("v5e:5x1", "(did you mean 'v5e:2x2'?)"), ("v4:2x2", "(did you mean 'v4:2x2x1'?)"),
+  ("v5e:\u00b2x4", "(did you mean 'v5e:4x4'?)"), pytest.param(f"v5e:{'9' * 5000}", "allowed for v5e: 1x1", id="of_5000_digits"),
   ("v5:2x4", "(did you mean 'v5"), ("5e:2x4", "(did you mean 'v5e:2x4'?)"), ("v5e:", "allowed for v5e"), ("", "allowed: KIND"),
   ("v5e-8", "allowed: KIND:SHAPE with KIND of v2, v3, v4, v5e, v5p, v6e")])
 def test_an_unknown_slice_is_refused_with_the_nearest(name, told, capsys):

@@ -7,6 +7,7 @@ TPU7x is left out: TensorFlow is not supported on it (https://cloud.google.com/t
 
 import dataclasses
 import math
+import re
 
 from dlsuite.errors import ConfigError, nearest
 
@@ -96,7 +97,7 @@ def topology(name: str) -> Topology:
 def _nearest_shape(shape: str, generation: str, chip: Chip) -> str:
   """Returns ` (did you mean '...'?)`: the shape with the nearest number of chips, or the nearest spelling."""
   parts = shape.split("x")
-  if not all(part.isdigit() and int(part) for part in parts):
+  if not all(re.fullmatch(r"[1-9]\d{0,5}", part, re.ASCII) for part in parts):
     return nearest(f"{generation}:{shape}", [f"{generation}:{s}" for s in chip.slices])
   wanted = math.log(math.prod(map(int, parts)))
   best = min(chip.slices, key=lambda s: abs(math.log(math.prod(map(int, s.split("x")))) - wanted))
