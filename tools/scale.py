@@ -34,7 +34,6 @@ class Slice:
     batch: global.
     bound: seconds of a step by the roofline of one replica, without communication.
     bound_by: `compute` or `memory`.
-    flops: of a replica's step.
     reduced: bytes that every step adds up over the replicas, a replica.
   """
 
@@ -42,7 +41,6 @@ class Slice:
   batch: int
   bound: float
   bound_by: str
-  flops: float
   reduced: float
 
   @classmethod
@@ -63,7 +61,7 @@ class Slice:
     for name, value in (("batch", program["batch"]), ("roofline.seconds", line["seconds"])):
       if not 0 < value < math.inf:
         raise ValueError(f"{name}={value} of the training step must be more than 0")
-    return cls(chips.topology(report["topology"]), program["batch"], line["seconds"], line["bound"], program["flops"], reduced)
+    return cls(chips.topology(report["topology"]), program["batch"], line["seconds"], line["bound"], reduced)
 
   @property
   def links(self) -> int:
@@ -88,11 +86,6 @@ class Slice:
   def hosts(self) -> int:
     """Machines that the chips sit in, each of which reads for its own."""
     return launch_topology.of_chips(self.topology.name.partition(":")[0], self.topology.chips).hosts
-
-  @property
-  def utilisation(self) -> float:
-    """Share of the peak FLOPs at the bound."""
-    return self.flops / self.bound / (self.topology.chip.flops / self.topology.chip.replicas)
 
   def hours(self, images: int, epochs: float, efficiency: float = 1.0) -> float:
     """Returns the hours of a training at a share of `rate`."""

@@ -124,7 +124,7 @@ def of_exception(error: BaseException) -> str:
 def operations(graph: tf.Graph) -> Iterator[tf.Operation]:
   """Yields every operation of a graph and of the functions that it calls."""
   yield from graph.get_operations()
-  for function in list(getattr(graph, "_functions", {}).values()):
+  for function in list(graph._functions.values()):
     inner = getattr(function, "graph", None)
     if inner is not None:
       yield from inner.get_operations()

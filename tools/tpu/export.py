@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -58,11 +57,6 @@ class Program:
   graph: tf.Graph
   sites: blame.Sites
   seconds: float
-
-  @property
-  def fingerprint(self) -> str:
-    """SHA-256 of the HLO."""
-    return hashlib.sha256(self.hlo).hexdigest()
 
   def blamed(self, message: str) -> list[blame.Blame]:
     """Returns the lines to blame for the operations that a compiler's message names."""
