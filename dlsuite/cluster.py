@@ -10,7 +10,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from dlsuite.errors import ConfigError, WorkerLostError
 
@@ -22,6 +22,24 @@ _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w-]{1,63}(\.[\w-]{1,63})*\.?):\d{1
 def is_expected(kind: str) -> bool:
   """Returns whether a process is one of several workers, by its `strategy.kind` and the environment."""
   return kind == "workers" or (kind == "auto" and "TF_CONFIG" in os.environ)
+
+
+@dataclasses.dataclass(frozen=True)
+class Said:
+  """What a worker tells the others when they meet.
+
+  Attributes:
+    same: {what must be the same on every worker: its value on this one}.
+    machine: where the numbers of GPUs mean the same ones.
+    gpus: those that it takes, as CUDA_VISIBLE_DEVICES names them.
+  """
+
+  same: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  machine: str = ""
+  gpus: Sequence[str] = ()
+
+
+_NOTHING = Said()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,19 +92,15 @@ class Cluster:
     """Returns a worker's name for a person, e.g. `worker 1 (10.0.0.7:2222)`."""
     return f"worker {index} ({self.addresses[index]})"
 
-  def on_this_machine(self) -> list[int]:
-    """Returns the other workers whose addresses have this one's host."""
-    host = self.addresses[self.index].rpartition(":")[0]
-    return [i for i, address in enumerate(self.addresses) if i != self.index and address.rpartition(":")[0] == host]
+  def meet(self, seconds: float, said: Said = _NOTHING) -> None:
+    """Returns once every worker has been seen by this one, and has seen it, and they can train together.
 
-  def meet(self, seconds: float) -> None:
-    """Returns once every worker has been seen by this one, and has seen it.
-
-    TensorFlow itself would wait for a missing worker for an hour and then not say which it was.
+    TensorFlow itself would wait for a missing worker for an hour and then not say which it was. Of workers that were started
+    otherwise it would see nothing: they would train on other data each, or wait for each other for ever.
 
     Raises:
       WorkerLostError: if one is not there in time, or this worker's own port is taken: both may pass.
-      ConfigError: if this worker cannot listen for another reason.
+      ConfigError: if this worker cannot listen for another reason, or another one differs from it or takes the same GPUs.
     """
     peers = set(range(len(self.addresses))) - {self.index}
     if not peers:
@@ -96,12 +110,12 @@ class Cluster:
 
     def call(peer: int) -> None:
       while (left := deadline - time.monotonic()) > 0:
-        faults[peer] = self._call(peer, min(_ANSWER_SECONDS, max(left, _RETRY_SECONDS)))
+        faults[peer] = self._call(peer, said, min(_ANSWER_SECONDS, max(left, _RETRY_SECONDS)))
         if not faults[peer]:
           return
         time.sleep(_RETRY_SECONDS)
 
-    with self._listening() as seen_by:
+    with self._listening() as heard:
       # A thread each: silent peers cost time, and the look-up of a name, which has no limit, may outlast the deadline.
       calls = [threading.Thread(target=call, args=(peer,), daemon=True) for peer in peers]
       for thread in calls:
@@ -112,33 +126,46 @@ class Cluster:
         raise WorkerLostError(f"TF_CONFIG: {self.named(silent[0])} did not answer {self.named(self.index)} within "
                               f"{seconds:.0f} s: {faults[silent[0]]}; start every worker with the same list of addresses "
                               "(strategy.connect_seconds sets how long they wait)")
-      while missing := peers - seen_by:
+      while missing := peers - heard.keys():
         if time.monotonic() > deadline:
           raise WorkerLostError(f"TF_CONFIG: {self.named(min(missing))} did not reach {self.named(self.index)} within "
                                 f"{seconds:.0f} s, though it answers: is the port open to it?")
         time.sleep(_RETRY_SECONDS / 10)
+    for peer in sorted(peers):  # only now: all have heard all, so that each can say how it differs
+      self._compare(peer, heard[peer], said)
+
+  def _compare(self, peer: int, there: Said, here: Said) -> None:
+    for key in sorted(here.same.keys() | there.same.keys()):
+      theirs, ours = (said.same.get(key, "absent") for said in (there, here))
+      if theirs != ours:
+        raise ConfigError(f"{self.named(peer)} was started otherwise than {self.named(self.index)}: {key} ({theirs[:80]} "
+                          f"there, {ours[:80]} here); give all workers the same command and as many devices")
+    if there.machine == here.machine and (shared := [gpu for gpu in here.gpus if gpu in there.gpus]):
+      raise ConfigError(f"{self.named(peer)} is on the machine of {self.named(self.index)} and both would take the GPU "
+                        f"{', '.join(shared)}: give each worker its own by CUDA_VISIBLE_DEVICES, or none by "
+                        "CUDA_VISIBLE_DEVICES=-1")
 
   @property
   def _greeting(self) -> str:
     """What the workers of this cluster, and none else, say first."""
     return f"dlsuite {hashlib.sha256(json.dumps(self.addresses).encode()).hexdigest()[:16]}"
 
-  def _call(self, peer: int, seconds: float) -> str:
-    """Greets a peer; returns why it did not answer in that time, or nothing."""
+  def _call(self, peer: int, said: Said, seconds: float) -> str:
+    """Greets a peer and tells it `said`; returns why it did not answer in that time, or nothing."""
     host, _, port = self.addresses[peer].rpartition(":")
     try:
       with socket.create_connection((host.strip("[]"), int(port)), timeout=seconds) as line:
-        line.sendall(f"{self._greeting} {self.index}\n".encode())
+        line.sendall(f"{self._greeting} {self.index} {json.dumps(dataclasses.asdict(said))}\n".encode())
         answer = line.makefile().readline().strip()
     except (OSError, UnicodeDecodeError) as e:
       return getattr(e, "strerror", "") or str(e) or type(e).__name__
     return "" if answer == f"{self._greeting} {peer}" else "something else answers there"
 
   @contextlib.contextmanager
-  def _listening(self) -> Iterator[set[int]]:
-    """Answers the peers' greetings on this worker's own port; yields the set of those that have come."""
+  def _listening(self) -> Iterator[dict[int, Said]]:
+    """Answers the peers' greetings on this worker's own port; yields what those that have come say."""
     port = int(self.addresses[self.index].rpartition(":")[2])
-    seen: set[int] = set()
+    heard: dict[int, Said] = {}
     try:
       both = socket.has_dualstack_ipv6()
       server = socket.create_server(("", port), family=socket.AF_INET6 if both else socket.AF_INET, dualstack_ipv6=both)
@@ -152,20 +179,21 @@ class Cluster:
 
     def answer() -> None:
       while not done.is_set():
-        with contextlib.suppress(OSError, UnicodeDecodeError):
+        with contextlib.suppress(OSError, ValueError, TypeError):  # of whoever it is that does not greet so
           line, _ = server.accept()
           with line:
             line.settimeout(_ANSWER_SECONDS)
-            greeting, _, index = line.makefile().readline().strip().rpartition(" ")
-            if greeting == self._greeting and index.isdigit():
+            name, cluster, index, text = line.makefile().readline().split(" ", 3)
+            if f"{name} {cluster}" == self._greeting:
+              peer, said = int(index), Said(**json.loads(text))
               line.sendall(f"{self._greeting} {self.index}\n".encode())
               line.recv(1)  # the caller hangs up first: the port is free at once
-              seen.add(int(index))
+              heard[peer] = said
 
     thread = threading.Thread(target=answer, daemon=True)
     thread.start()
     try:
-      yield seen
+      yield heard
     finally:
       done.set()
       thread.join()

@@ -7,6 +7,7 @@ because the logical CPU devices can only be set before the runtime starts.
 import contextlib
 import dataclasses
 import os
+import pathlib
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,17 +16,19 @@ import numpy as np
 import tensorflow as tf
 from ml_collections import ConfigDict
 
+from dlsuite import config as config_lib
 from dlsuite.checks import check_batch
-from dlsuite.cluster import Cluster, is_expected
+from dlsuite.cluster import Cluster, Said, is_expected
 from dlsuite.errors import ConfigError, WorkerLostError, first_line
+from dlsuite.runs import process, remote
 
 # (precision, jit) that `auto` stands for. CPU: bfloat16 is fast with AMX alone and emulated below AVX-512, and XLA makes
-from dlsuite.runs import process, remote
 # convolutions several times slower. GPU: the plain choice, not yet measured. TPU: bfloat16 is the matrix unit's own
 # format, and TPUStrategy compiles the step itself.
 DEVICE_DEFAULTS = {"cpu": ("float32", False), "gpu": ("float32", False), "tpu": ("bfloat16", False)}
 
 _LINGER_SECONDS = 3.0  # a worker that has lost another stays so long, for the rest to tell the two apart
+_OF_EACH_WORKER = ("strategy.kind", "strategy.devices", "strategy.connect_seconds")  # keys that may differ between workers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,10 +86,10 @@ class Strategy:
       if self.cluster is None or self.workers == 1:
         raise
       lost = self.cluster.lost(e.message)
-      time.sleep(_LINGER_SECONDS)
-      was = "hangs or was" if "eartbeat" in e.message else "was"
       if not lost and remote.fault_named_in(e):
         raise
+      time.sleep(_LINGER_SECONDS)
+      was = "hangs or was" if "eartbeat" in e.message else "was"
       what = (f"{' and '.join(self.cluster.named(i) for i in lost)} {was} lost" if lost else
               f"{self.cluster.named(self.worker_index)} cannot go on, though no other worker is gone: {first_line(e, 400)}")
       raise WorkerLostError(f"{what}; the same command, started again on every worker, goes on from the newest checkpoint"
@@ -112,32 +115,25 @@ class Strategy:
 
   @classmethod
   def from_configs(cls, stages: Sequence[ConfigDict]) -> "Strategy":
-    """Makes the strategy that the stages of a chain, which ask for the same, share.
+    """Makes the strategy that the stages of a chain, which ask for the same, share, and checks that their batches divide.
 
     Raises:
-      ConfigError: as `from_config`.
+      ConfigError: if the devices are not there, a global batch does not divide by the replicas, or several workers do not fit
+        together.
+      WorkerLostError: if one of several workers does not come.
     """
-    strategy = cls.from_config(stages[0])
-    for config in stages[1:]:
+    kind, devices = stages[0].strategy.kind, stages[0].strategy.devices
+    if kind == "auto":
+      kind = _best_kind()
+    strategy = _workers(stages) if kind == "workers" else {"cpu": _cpu, "gpu": _gpu, "tpu": _tpu}[kind](devices)
+    for config in stages:
       check_batch(config, strategy.replicas)
     return strategy
 
   @classmethod
   def from_config(cls, config: ConfigDict) -> "Strategy":
-    """Makes the strategy that `config.strategy` asks for and checks that the batch divides over it.
-
-    Raises:
-      ConfigError: if the devices are not there, or the global batch does not divide by the replicas.
-    """
-    kind, devices = config.strategy.kind, config.strategy.devices
-    if kind == "auto":
-      kind = _best_kind()
-    if kind == "workers":
-      strategy = _workers(devices, config.strategy.connect_seconds)
-    else:
-      strategy = {"cpu": _cpu, "gpu": _gpu, "tpu": _tpu}[kind](devices)
-    check_batch(config, strategy.replicas)
-    return strategy
+    """Makes the strategy that `config.strategy` asks for, as `from_configs` does."""
+    return cls.from_configs([config])
 
   def precision(self, config: ConfigDict) -> str:
     """Returns `float32`, `bfloat16` or `float16`."""
@@ -227,16 +223,42 @@ def _tpu(devices: int) -> Strategy:
   return Strategy(strategy, "tpu", f"{strategy.num_replicas_in_sync} x tpu")
 
 
-def _workers(devices: int, connect_seconds: float) -> Strategy:
-  cluster = Cluster.from_environment()
+def _gpu_names(count: int) -> list[str]:
+  """Returns the names of the first GPUs that this process sees."""
+  visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+  return [name.strip() for name in visible.split(",")][:count] if visible is not None else [str(i) for i in range(count)]
+
+
+def _gpu_numbering() -> str:
+  """Returns what differs where equal numbers may be different GPUs: on other machines, in other containers.
+
+  Also where a batch system lets every process open other GPUs, each of which is then its number 0.
+  """
+  opened = []
+  for node in sorted(pathlib.Path("/dev").glob("nvidia[0-9]*")):
+    with contextlib.suppress(OSError):
+      os.close(os.open(node, os.O_RDWR))
+      opened.append(node.name)
+  return " ".join([process.machine(), *opened])
+
+
+def _said(stages: Sequence[ConfigDict], gpus: int) -> Said:
+  """Returns what this worker tells the others."""
+  same = {"strategy.devices": f"{gpus} x gpu" if gpus else "1 x cpu"}
+  for i, config in enumerate(stages):
+    stage = f"stage {i + 1}: " if len(stages) > 1 else ""
+    same |= {f"{stage}{key}": repr(value) for key, value in config_lib.flatten(config_lib.to_json(config)).items()
+             if key not in _OF_EACH_WORKER}
+  return Said(same, _gpu_numbering() if gpus else "", _gpu_names(gpus))
+
+
+def _workers(stages: Sequence[ConfigDict]) -> Strategy:
+  cluster, devices = Cluster.from_environment(), stages[0].strategy.devices
   gpus = _take_gpus(devices)
-  if gpus and "CUDA_VISIBLE_DEVICES" not in os.environ and (others := cluster.on_this_machine()):
-    raise ConfigError(f"{cluster.named(others[0])} is on the machine of {cluster.named(cluster.index)} and both would take the "
-                      "same GPUs: give each worker its own by CUDA_VISIBLE_DEVICES, or none by CUDA_VISIBLE_DEVICES=-1")
   if devices > 1 and not gpus:
     raise ConfigError(f"strategy.devices={devices}: TensorFlow finds no GPU, and a worker without one has one CPU device: "
                       "leave it 0 and start more workers")
-  cluster.meet(connect_seconds)
+  cluster.meet(stages[0].strategy.connect_seconds, _said(stages, len(gpus)))
   device = "gpu" if gpus else "cpu"
   # Left to choose, TensorFlow adds gradients up along a ring of connections, on GPUs too.
   options = tf.distribute.experimental.CommunicationOptions(

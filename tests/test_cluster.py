@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from dlsuite.cluster import Cluster
-from dlsuite.errors import ConfigError, WorkerLostError
+from dlsuite.cluster import Cluster, Said
+from dlsuite.errors import ConfigError, DlsuiteError, WorkerLostError
 
 
 @pytest.fixture
@@ -22,15 +22,15 @@ def addresses():
   return found
 
 
-def meet(addresses, delays, seconds=20.0):
+def meet(addresses, delays, seconds=20.0, said=()):
   """Lets workers meet, each in a thread and after its delay; returns what each raised, or when it came and when it had met."""
 
   def one(index, delay):
     time.sleep(delay)
     began = time.monotonic()
     try:
-      Cluster(addresses, index).meet(seconds)
-    except WorkerLostError as e:
+      Cluster(addresses, index).meet(seconds, *said[index:index + 1])
+    except DlsuiteError as e:
       return str(e)
     return began, time.monotonic()
 
@@ -75,7 +75,7 @@ def hanging(monkeypatch):
 
 def swallowing(monkeypatch):
   """Machines that swallow what is sent to them: each call takes all the time that it is given."""
-  monkeypatch.setattr(Cluster, "_call", lambda self, peer, seconds: time.sleep(seconds) or "timed out")
+  monkeypatch.setattr(Cluster, "_call", lambda self, peer, said, seconds: time.sleep(seconds) or "timed out")
   return threading.Event()
 
 
@@ -105,9 +105,32 @@ def test_a_host_without_an_address_is_named():
 
 def test_a_worker_of_another_cluster_is_not_taken_for_the_peer(addresses):
   mine, other = addresses[:2], (addresses[2], addresses[1])
-  with Cluster(other, 1)._listening() as seen, pytest.raises(WorkerLostError, match="something else answers there"):
+  with Cluster(other, 1)._listening() as heard, pytest.raises(WorkerLostError, match="something else answers there"):
     Cluster(mine, 0).meet(0.5)
-  assert seen == set()
+  assert not heard
+
+
+def test_a_worker_that_was_started_otherwise_is_named_by_all_with_what_differs(addresses):
+  usual, other = Said({"seed": "0", "strategy.devices": "1 x cpu"}), Said({"seed": "7", "strategy.devices": "1 x cpu"})
+  lines = meet(addresses[:3], {0: 0.0, 1: 0.1, 2: 0.0}, said=[usual, usual, other])
+  name = [f"worker {i} ({address})" for i, address in enumerate(addresses)]
+  assert [line.partition(";")[0] for line in lines] == [
+    f"{name[2]} was started otherwise than {name[0]}: seed (7 there, 0 here)",
+    f"{name[2]} was started otherwise than {name[1]}: seed (7 there, 0 here)",
+    f"{name[0]} was started otherwise than {name[2]}: seed (0 there, 7 here)"]
+
+
+def test_workers_of_one_machine_do_not_take_the_same_gpu_however_their_addresses_are_spelt(addresses):
+  two = (addresses[0], addresses[1].replace("127.0.0.1", "localhost"))
+  for line in meet(two, {0: 0.0, 1: 0.0}, said=[Said({}, "here", ("0", "1")), Said({}, "here", ("1", "2"))]):
+    assert "is on the machine of worker" in line
+    assert "both would take the GPU 1: give each worker its own by CUDA_VISIBLE_DEVICES" in line
+
+
+@pytest.mark.parametrize("said", [
+  [Said({}, "here", ("0",)), Said({}, "here", ("1",))], [Said({}, "here", ("0",)), Said({}, "there", ("0",))]])
+def test_workers_with_gpus_of_their_own_meet(said, addresses):
+  assert all(isinstance(times, tuple) for times in meet(addresses[:2], {0: 0.0, 1: 0.0}, said=said))
 
 
 def test_a_port_that_is_taken_is_said_at_once(addresses):

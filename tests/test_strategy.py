@@ -74,12 +74,17 @@ def test_a_fourth_gpu_of_three_is_refused(asked):
 
 @pytest.fixture
 def worker(monkeypatch):
-  """Returns what makes this process worker 1 of two at these addresses, by no more of TF_CONFIG than it must hold."""
-  monkeypatch.setattr(strategy_lib.Cluster, "meet", lambda self, seconds: None)
+  """Returns what makes this process worker 1 of two at these addresses, by no more of TF_CONFIG than it must hold.
+
+  It returns the list of what this worker then says to the other.
+  """
+  told = []
+  monkeypatch.setattr(strategy_lib.Cluster, "meet", lambda self, seconds, said: told.append(said))
   monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
   def become(*addresses):
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": addresses}, "task": {"index": 1}}))
+    return told
 
   return become
 
@@ -106,9 +111,22 @@ def test_a_worker_without_gpus_has_one_device(asked, worker):
   assert Strategy.from_config(config(kind="workers", devices=1)).device == "cpu"
 
 
-def test_two_workers_of_one_machine_do_not_take_the_same_gpus(asked, worker, monkeypatch):
-  worker("a:1", "a:2")
-  with pytest.raises(ConfigError, match=r"worker 0 \(a:1\) is on the machine of worker 1 \(a:2\) .* CUDA_VISIBLE_DEVICES"):
-    Strategy.from_config(config(kind="workers"))
-  monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-  assert Strategy.from_config(config(kind="workers")).workers == 2
+@pytest.mark.parametrize(("visible", "devices", "gpus"), [
+  (None, 0, ["0", "1", "2"]), ("2,GPU-a,0", 0, ["2", "GPU-a", "0"]), ("2,GPU-a,0", 2, ["2", "GPU-a"])])
+def test_a_worker_tells_the_others_which_gpus_it_takes(asked, worker, monkeypatch, visible, devices, gpus):
+  told = worker("a:1", "a:2")
+  if visible:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+  Strategy.from_config(config(kind="workers", devices=devices))
+  assert told[0].gpus == gpus
+  assert told[0].machine
+
+
+def test_a_worker_tells_the_others_the_values_of_all_stages_and_its_devices(asked, worker):
+  told = worker("a:1", "b:1")
+  stages = [config(kind="workers", connect_seconds=5.0), config(kind="workers")]
+  stages[1].seed = 7
+  Strategy.from_configs(stages)
+  same = told[0].same
+  assert (same["stage 1: seed"], same["stage 2: seed"], same["strategy.devices"]) == ("0", "7", "3 x gpu")
+  assert not [key for key in same if key.endswith(("strategy.kind", "connect_seconds"))]
