@@ -1,6 +1,7 @@
 """Errors that a user can act on: `main` prints each as one line and exits with its code."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 _PASSES = 74  # EX_IOERR of sysexits.h
@@ -64,7 +65,7 @@ def first_line(error: Exception, limit: int = 200) -> str:
   text = str(error).strip() or type(error).__name__
   if text.startswith(_STACK[0]):  # what happened comes behind the lines of code that led there
     text = " ".join(part for part in text.split("\n\n") if not part.lstrip().startswith(_STACK))
-  text = " ".join(text.split())
+  text = " ".join(re.sub(r"\{\{function_node .*?\}\}", "", text).split())
   return text if len(text) <= limit else text[:limit - 3] + "..."
 
 

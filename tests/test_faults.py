@@ -13,7 +13,8 @@ from dlsuite.main import main
 from dlsuite.runs import remote
 from dlsuite.runs.remote import RemoteError
 
-AWAY = "Error executing an HTTP request: HTTP response code 503\n\t when reading gs://bucket/data/x.tfrecord-00000-of-00001"
+AWAY = ("{{function_node __wrapped__IteratorGetNext_output_types_2_device_/job:localhost/replica:0/task:0/device:CPU:0}} Error "
+        "executing an HTTP request: HTTP response code 503\n\t when reading gs://bucket/data/x.tfrecord-00000-of-00001")
 
 
 def fault(kind, message):
@@ -54,7 +55,8 @@ def test_of_a_compiled_functions_error_the_reason_is_told_and_not_the_lines_that
   with pytest.raises(tf.errors.InvalidArgumentError, match="Detected at node") as caught:
     check(tf.constant(1.0))
   assert first_line(caught.value).startswith("assertion failed: [the reason] [Condition x < y")
-  assert first_line(Exception(str(caught.value).partition("assertion")[0] + "aborted by: x\n\nRPC: y")) == "aborted by: x RPC: y"
+  two_parts = str(caught.value).partition("assertion")[0] + "aborted by: x\n\nRPC: y"
+  assert first_line(Exception(two_parts)) == "aborted by: x RPC: y"
 
 
 @pytest.mark.parametrize(("error", "code", "line"), [
