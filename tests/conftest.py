@@ -12,6 +12,9 @@ import tempfile
 _REAL = os.environ.setdefault("DLSUITE_TESTS_REAL_DATA_DIR", os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets"))
 REAL_DATA_DIR = pathlib.Path(_REAL).expanduser()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# TensorFlow's client of `gs://` reads these when it is imported: a store of the tests' own that fails is not waited for.
+os.environ.setdefault("GCS_RETRY_CONFIG_INIT_DELAY_TIME_US", "1000")
+os.environ.setdefault("GCS_RETRY_CONFIG_MAX_RETRIES", "2")
 os.environ["TFDS_DATA_DIR"] = tempfile.mkdtemp(prefix="dlsuite-tests-")
 atexit.register(shutil.rmtree, os.environ["TFDS_DATA_DIR"], ignore_errors=True)
 

@@ -48,8 +48,7 @@ class ObjectStore:
   def environment(self):
     """Returns what a process needs in its environment so that `gs://` is this store."""
     return {"HTTPS_PROXY": self._address, "https_proxy": self._address, "NO_PROXY": "", "no_proxy": "", "NO_GCE_CHECK": "true",
-            "CURL_CA_BUNDLE": str(self._certificate), "GOOGLE_AUTH_TOKEN_FOR_TESTING": "token",
-            "GCS_RETRY_CONFIG_INIT_DELAY_TIME_US": "1000", "GCS_RETRY_CONFIG_MAX_RETRIES": "2"}
+            "CURL_CA_BUNDLE": str(self._certificate), "GOOGLE_AUTH_TOKEN_FOR_TESTING": "token"}
 
   def _ask(self, path, data=None, method=None):
     request = urllib.request.Request(self._address + urllib.parse.quote(path), data, method=method)
