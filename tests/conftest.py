@@ -24,6 +24,15 @@ from dlsuite import config as config_lib  # noqa: E402
 from dlsuite.quiet import import_tensorflow  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# The longest files, longest first. The workers of xdist take a file each: one that begins last ends after the others.
+_LONG = ("test_experiments", "test_parity", "test_kill_every_kind", "test_loop", "test_kinds", "test_kill", "test_tpu_vm_shell",
+         "test_tpu_vm", "test_remote_run", "test_tpu_compile", "test_loss_scaling")
+
+
+def pytest_collection_modifyitems(items):
+  """Puts the long files first; all others, and the tests of each, stay in their order."""
+  rank = {name: i for i, name in enumerate(_LONG)}
+  items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
 @pytest.fixture(scope="session")
