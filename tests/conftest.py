@@ -54,9 +54,8 @@ def _float32_again():
     keras.config.set_dtype_policy("float32")
 
 
-@pytest.fixture
-def digits_config():
-  """LeNet-5 on the embedded digits, unlocked: 12 steps, evaluated and logged every 4."""
+def make_digits_config():
+  """Returns what the fixture below is, for one of a module."""
   from dlsuite import catalog
 
   config = catalog.load("experiments/vision/lenet5.py").copy_and_resolve_references()
@@ -69,6 +68,12 @@ def digits_config():
   config.analyses = ()
   config.callbacks.tensorboard = False
   return config
+
+
+@pytest.fixture
+def digits_config():
+  """LeNet-5 on the embedded digits, unlocked: 12 steps, evaluated and logged every 4."""
+  return make_digits_config()
 
 
 @pytest.fixture

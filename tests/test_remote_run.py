@@ -16,6 +16,7 @@ from dlsuite.runs import files, lock, remote
 from dlsuite.runs.console import Console
 from dlsuite.runs.record import Record
 from tests import object_store
+from tests.conftest import make_digits_config
 from tests.test_kill import assert_same_run
 from tools import add_result
 
@@ -81,18 +82,32 @@ def test_one_command_trains_draws_and_tests_and_others_read_it_again(workdir, st
   assert "weights of step 4" in (run / "log.txt").read_text()
 
 
+def make_stopped_config():
+  """Returns the config of the runs that are stopped, and of the one that is not."""
+  config = make_digits_config()
+  config.callbacks.csv = True
+  config.checkpoint.every_steps = 3
+  config.train.steps_per_call = 1
+  return config
+
+
+@pytest.fixture(scope="module")
+def unbroken(strategy, tmp_path_factory):
+  """The folder of a local run that was never stopped."""
+  folder = tmp_path_factory.mktemp("unbroken")
+  train(make_stopped_config(), strategy, folder)
+  return folder
+
+
 @pytest.mark.parametrize("how", ["SIGTERM", "a loss of the process"])
-def test_a_run_that_was_stopped_goes_on_to_the_bits_of_an_unbroken_local_one(digits_config, strategy, workdir, tmp_path, how):
-  digits_config.callbacks.csv = True
-  digits_config.checkpoint.every_steps = 3
-  digits_config.train.steps_per_call = 1
-  train(digits_config, strategy, tmp_path / "unbroken")
+def test_a_run_that_was_stopped_goes_on_to_the_bits_of_an_unbroken_local_one(unbroken, strategy, workdir, tmp_path, how):
+  config = make_stopped_config()
   with pytest.raises(Stopped if how == "SIGTERM" else LostError):
-    train(digits_config, strategy, workdir, [StopAfter(8, None if how == "SIGTERM" else LostError())])
+    train(config, strategy, workdir, [StopAfter(8, None if how == "SIGTERM" else LostError())])
   newest = max(path.name for path in files.path(workdir).glob("checkpoints/state_*.npz"))
   assert newest == ("state_000000008.npz" if how == "SIGTERM" else "state_000000006.npz")
-  train(digits_config, strategy, workdir)
-  assert_same_run(tmp_path / "unbroken", copied(workdir, tmp_path / "stopped"))
+  train(config, strategy, workdir)
+  assert_same_run(unbroken, copied(workdir, tmp_path / "stopped"))
 
 
 def test_rows_are_in_the_object_before_the_checkpoint_that_stands_for_them(digits_config, strategy, workdir, monkeypatch):
@@ -110,13 +125,12 @@ def test_rows_are_in_the_object_before_the_checkpoint_that_stands_for_them(digit
   assert found == [(4, [4, 4]), (8, [4, 4, 8, 8]), (12, [4, 4, 8, 8, 12, 12])]
 
 
-def test_a_remote_run_that_is_copied_to_a_disk_goes_on_there(digits_config, strategy, workdir, tmp_path):
-  digits_config.callbacks.csv = True
-  train(digits_config, strategy, tmp_path / "unbroken")
+def test_a_remote_run_that_is_copied_to_a_disk_goes_on_there(unbroken, strategy, workdir, tmp_path):
+  config = make_stopped_config()
   with pytest.raises(Stopped):
-    train(digits_config, strategy, workdir, [StopAfter(7)])
-  train(digits_config, strategy, copied(workdir, tmp_path / "run"))
-  assert_same_run(tmp_path / "unbroken", tmp_path / "run")
+    train(config, strategy, workdir, [StopAfter(7)])
+  train(config, strategy, copied(workdir, tmp_path / "run"))
+  assert_same_run(unbroken, tmp_path / "run")
 
 
 def test_a_run_starts_from_the_weights_of_a_remote_one(digits_config, strategy, workdir, tmp_path, capsys):
