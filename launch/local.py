@@ -81,11 +81,11 @@ def _gpus(each: int, rank: int) -> dict[str, str]:
   """
   if not each:
     return {}
-  text = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-  visible, end = text.split(",") if text else [], (rank + 1) * each
-  if text and len(visible) < end:
+  text, end = os.environ.get("CUDA_VISIBLE_DEVICES"), (rank + 1) * each
+  visible = [str(i) for i in range(end)] if text is None else list(filter(None, text.split(",")))
+  if len(visible) < end:  # an empty text hides them all
     raise LaunchError(f"--gpus={each}: worker {rank} would be without, CUDA_VISIBLE_DEVICES={text} names {len(visible)}")
-  return {"CUDA_VISIBLE_DEVICES": ",".join(visible[end - each:end] or map(str, range(end - each, end)))}
+  return {"CUDA_VISIBLE_DEVICES": ",".join(visible[end - each:end])}
 
 
 def run(options: argparse.Namespace, command: Sequence[str]) -> int:
@@ -97,7 +97,7 @@ def run(options: argparse.Namespace, command: Sequence[str]) -> int:
                       for rank in range(options.workers)]
       ports.release()
       group = Group(command, environments, options.all_output, options.grace_seconds)
-    code = group.wait()
+      code = group.run()
     if code in _NOT_AGAIN or group.signalled or attempt == options.restarts:
       return _ended(group, code, options)
     complain(f"launch: worker {group.failed} ended with code {code}; all start again ({attempt + 1} of {options.restarts})")

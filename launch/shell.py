@@ -44,10 +44,8 @@ class Shell:
     try:
       done = subprocess.run(list(command), input=text or "", capture_output=True, text=True, errors="replace", check=False,
                             start_new_session=True)
-    except FileNotFoundError:
-      return Answer(127, "", f"{command[0]}: not found")
-    except OSError as e:  # as without memory for one more process
-      return Answer(126, "", f"{command[0]}: {e.strerror}")
+    except OSError as e:
+      return _not_started(command, e)
     return Answer(done.returncode, done.stdout.strip(), done.stderr.strip())
 
   def stream(self, command: Sequence[str], on_line: Callable[[str], None], still_wanted: Callable[[], bool],
@@ -65,8 +63,13 @@ class Shell:
       Its exit status.
     """
     del dry
-    process = subprocess.Popen(list(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               text=True, errors="replace", start_new_session=True)
+    try:
+      process = subprocess.Popen(list(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                 text=True, errors="replace", start_new_session=True)
+    except OSError as e:
+      answer = _not_started(command, e)
+      on_line(answer.error)
+      return answer.code
     assert process.stdout is not None
     try:
       _follow(process.stdout, on_line, still_wanted, every)
@@ -86,6 +89,13 @@ class Shell:
   def sleep(self, seconds: float) -> None:
     """Waits."""
     time.sleep(seconds)
+
+
+def _not_started(command: Sequence[str], error: OSError) -> Answer:
+  """Returns what a shell would say of a program that is not there, or for which there is no memory."""
+  if isinstance(error, FileNotFoundError):
+    return Answer(127, "", f"{command[0]}: not found")
+  return Answer(126, "", f"{command[0]}: {error.strerror}")
 
 
 def _follow(stream: IO[str], on_line: Callable[[str], None], still_wanted: Callable[[], bool], every: float) -> None:

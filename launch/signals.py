@@ -24,25 +24,27 @@ class Interrupted(BaseException):
 
 @contextlib.contextmanager
 def raising() -> Iterator[None]:
-  """Turns SIGINT, SIGTERM and SIGHUP into `Interrupted`."""
+  """Turns SIGINT, SIGTERM and SIGHUP into `Interrupted`; under nohup a terminal that is closed is none."""
 
   def interrupt(number: int, _: Any) -> None:
     raise Interrupted(signal.Signals(number).name)
 
-  with _handled(interrupt):
+  with handled(interrupt):
     yield
 
 
 @contextlib.contextmanager
 def waiting(what: str) -> Iterator[None]:
   """Answers the signals with a line while something goes on that must come to its end."""
-  with _handled(lambda *_: complain(f"launch: {what}; wait for it")):
+  with handled(lambda *_: complain(f"launch: {what}; wait for it")):
     yield
 
 
 @contextlib.contextmanager
-def _handled(handler: Any) -> Iterator[None]:
-  before = {number: signal.signal(number, handler) for number in _NUMBERS}
+def handled(handler: Any) -> Iterator[None]:
+  """Has a function answer the signals, but for those that this process was started to ignore."""
+  wanted = [number for number in _NUMBERS if signal.getsignal(number) is not signal.SIG_IGN]
+  before = {number: signal.signal(number, handler) for number in wanted}
   try:
     yield
   finally:

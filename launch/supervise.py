@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from dlsuite.errors import WorkerLostError
+from launch.errors import LaunchError
 from launch.say import complain, say
+from launch.signals import handled
 
 _LOST_ANOTHER = WorkerLostError.exit_code
 _KEPT = 30  # lines of each process, for when it fails unseen
@@ -43,7 +45,7 @@ class Ports:
 
 
 class Group:
-  """Processes with one command, each with an environment of its own; they are started at once.
+  """Processes with one command, each with an environment of its own.
 
   Args:
     command: the program and its arguments.
@@ -59,16 +61,11 @@ class Group:
   def __init__(self, command: Sequence[str], environments: Sequence[Mapping[str, str]], everyone: bool, grace: float) -> None:
     self.failed: int | None = None
     self.signalled = False
-    self._grace, self._everyone = grace, everyone
+    self._command, self._environments, self._grace, self._everyone = command, environments, grace, everyone
     self._lines = [collections.deque[str](maxlen=_KEPT) for _ in environments]
     self._screen = threading.Lock()  # print writes a line and its end apart: another reader's line may come between
-    # A session of their own: a Ctrl-C at the terminal reaches them once, through `_forward`, not twice.
-    self._processes = [subprocess.Popen(list(command), env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, start_new_session=True) for environment in environments]
-    self._readers = [threading.Thread(target=self._read, args=(rank, process.stdout), daemon=True)
-                     for rank, process in enumerate(self._processes)]
-    for reader in self._readers:
-      reader.start()
+    self._processes: list[subprocess.Popen[bytes]] = []
+    self._readers: list[threading.Thread] = []
 
   def _read(self, rank: int, stream: IO[bytes]) -> None:
     for raw in stream:
@@ -82,16 +79,32 @@ class Group:
     """Returns a process's last lines."""
     return "\n".join(f"[{rank}] {line}" for line in self._lines[rank])
 
-  def wait(self) -> int:
-    """Returns once all have ended: the exit code of the one that failed first, or 0."""
-    before = {number: signal.signal(number, self._forward) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-      code = self._watch()
-    finally:
-      self._end()
-      for number, handler in before.items():
-        signal.signal(number, handler)
-    return code
+  def run(self) -> int:
+    """Starts all at once and returns when they have ended: the exit code of the one that failed first, or 0.
+
+    Raises:
+      LaunchError: if one cannot be started; the others are ended.
+    """
+    with handled(self._forward):
+      try:
+        for rank, environment in enumerate(self._environments):
+          self._start(rank, environment)
+        return self._watch()
+      finally:
+        self._end()
+
+  def _start(self, rank: int, environment: Mapping[str, str]) -> None:
+    try:  # a session of its own: a Ctrl-C at the terminal reaches it once, through `_forward`, not twice
+      process = subprocess.Popen(list(self._command), env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, start_new_session=True)
+    except OSError as e:
+      raise LaunchError(f"worker {rank} cannot be started: {self._command[0]}: {e.strerror}") from None
+    self._processes.append(process)
+    if self.signalled:  # meanwhile
+      process.terminate()
+    reader = threading.Thread(target=self._read, args=(rank, process.stdout), daemon=True)
+    reader.start()
+    self._readers.append(reader)
 
   def _watch(self) -> int:
     """Returns once one has failed, or all have ended well."""
@@ -125,7 +138,7 @@ class Group:
       if process.poll() is None:
         process.kill()
         process.wait()
-    for reader, process in zip(self._readers, self._processes, strict=True):
+    for reader, process in zip(self._readers, self._processes, strict=False):
       reader.join(5)
       if process.stdout is not None and not reader.is_alive():
         process.stdout.close()

@@ -16,6 +16,8 @@ import pytest
 from launch import data
 from tests.conftest import ROOT
 
+# A launcher leaves ignored what was ignored when it started, as Ctrl-C is by all that runs in the background.
+PLAIN = ("env", "--default-signal=INT,HUP")
 FAST = ("--poll_seconds=0.3", "--retry_seconds=0.01")
 JOB = ("--config=experiments/vision/lenet5.py:smoke", "--topology=v5e-8", "--zone=us-west4-a", "--bucket=gs://mine",
        "--workdir=runs/lenet5", *FAST)
@@ -75,7 +77,7 @@ def busy(cloud, name):
 def left_alone(command, terminal):
   """Starts a launcher whose pipe or terminal is closed once a step is shown; returns its exit code."""
   reader, writer = pty.openpty() if terminal else os.pipe()
-  process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL,
+  process = subprocess.Popen([*PLAIN, *command], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL,
                              stdout=writer, stderr=writer, start_new_session=True)
   os.close(writer)
   try:

@@ -13,8 +13,9 @@ import pytest
 from launch import local
 from launch.cluster import tf_config
 from launch.errors import LaunchError
-from launch.supervise import Ports
+from launch.supervise import Group, Ports
 from tests.conftest import ROOT
+from tests.launch.conftest import PLAIN
 
 CHILD = """
 import json, os, pathlib, signal, sys, time
@@ -54,12 +55,16 @@ def test_each_process_finds_all_addresses_and_its_own_place(tmp_path):
   assert len(set(configs[0]["cluster"]["worker"])) == 4
 
 
-@pytest.mark.parametrize(("visible", "seen"), [("", ["0,1", "2,3"]), ("4,5,6,7", ["4,5", "6,7"]), ("4,5,6", None)])
+@pytest.mark.parametrize(("visible", "seen"), [(None, ["0,1", "2,3"]), ("4,5,6,7", ["4,5", "6,7"]), ("4,5,6", None),
+                                               ("", None)])
 def test_each_process_sees_gpus_of_its_own(tmp_path, monkeypatch, visible, seen):
-  monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+  if visible is None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+  else:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
   text = "import os, pathlib, sys; pathlib.Path(sys.argv[1], os.environ['CUDA_VISIBLE_DEVICES']).touch()"
   if seen is None:
-    with pytest.raises(LaunchError, match="worker 1 would be without, CUDA_VISIBLE_DEVICES=4,5,6 names 3"):
+    with pytest.raises(LaunchError, match=f"would be without, CUDA_VISIBLE_DEVICES={visible} names {3 if visible else 0}"):
       run(text, tmp_path, flags=("--workers=2", "--gpus=2"))
   else:
     assert run(text, tmp_path, flags=("--workers=2", "--gpus=2"))[0] == 0
@@ -120,7 +125,7 @@ def test_a_signal_reaches_all_and_the_exit_code_says_that_the_state_is_saved(tmp
   flags = ["--workers=2", "--restarts=3", "--all_output", "--", *TRAINER]
   program = f"import sys\nfrom launch import local\no, _ = local.parse({flags!r})\n" \
             f"sys.exit(local.run(o, [sys.executable, '-c', {SAVES!r}, {str(tmp_path)!r}]))"
-  process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+  process = subprocess.Popen([*PLAIN, sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              text=True)
   said = [process.stdout.readline() for _ in range(4)]
   assert {"[0] ready\n", "[1] ready\n"} < set(said)
@@ -129,6 +134,24 @@ def test_a_signal_reaches_all_and_the_exit_code_says_that_the_state_is_saved(tmp
   assert process.returncode == 75
   assert said.strip() == f"launch: {number.name}: the processes save their state"
   assert len(list(tmp_path.glob("*.*"))) == 2
+
+
+def test_a_worker_that_cannot_be_started_ends_the_others_which_no_signal_can_orphan_meanwhile(monkeypatch):
+  started, handlers, popen = [], [], subprocess.Popen
+
+  def start(*arguments, **options):
+    handlers.append(signal.getsignal(signal.SIGTERM))
+    if started:
+      raise OSError(12, "Cannot allocate memory")
+    started.append(popen(*arguments, **options))
+    return started[-1]
+
+  monkeypatch.setattr(subprocess, "Popen", start)
+  group = Group(["sleep", "100"], [os.environ] * 2, False, 10.0)
+  with pytest.raises(LaunchError, match="worker 1 cannot be started: sleep: Cannot allocate memory"):
+    group.run()
+  assert started[0].poll() == -signal.SIGTERM
+  assert handlers == [group._forward] * 2
 
 
 @pytest.mark.parametrize(("flags", "expected"), [
