@@ -34,13 +34,17 @@ class Lock:
     Raises:
       LaunchError: if another job has it, or the bucket cannot be written.
     """
+    owner = _owner()
     for _ in range(3):  # another job may take it between our look and our try
-      generation = self._bucket.create(self._path, json.dumps(_owner()))
+      generation = self._bucket.create(self._path, json.dumps(owner))
       if generation is not None:
         self._generation = generation
         return self
       there = self._bucket.generation(self._path)
       holder = as_object(self._bucket.read(self._path))
+      if holder == owner and there:  # gcloud got no answer and asked again: it was refused for what it had written itself
+        self._generation = there
+        return self
       if not self._breaking and holder and not _is_dead(holder):
         raise self._held(holder)
       if there:

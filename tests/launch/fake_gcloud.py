@@ -107,8 +107,12 @@ def storage(verb, names, flags):
   if verb == "cp":
     source, target = names
     if target.startswith("gs://"):
+      with state() as found:
+        unheard = "if-generation-match" in flags and count(found, "unheard") <= scenario("unheard", 0)
       path.parent.mkdir(parents=True, exist_ok=True)
       path.write_bytes(sys.stdin.buffer.read() if source == "-" else pathlib.Path(source).read_bytes())
+      if unheard:
+        fail("(gcloud.storage.cp) HTTPError 412: At least one of the pre-conditions you specified did not hold.")
     else:
       shutil.copyfile(path, target)
   elif not path.exists():

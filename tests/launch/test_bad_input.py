@@ -153,6 +153,12 @@ def test_a_lock_of_a_dead_process_of_this_machine_is_taken_over(cloud):
   assert not path.exists()
 
 
+def test_a_lock_whose_making_got_no_answer_and_was_tried_again_by_gcloud_is_the_jobs_own(cloud):
+  cloud.play(trainer=(1, 0), unheard=1)
+  assert tpu_vm.main(JOB) == 0
+  assert not (cloud.bucket / "runs/lenet5.lock").exists()
+
+
 @pytest.mark.parametrize("changes", [{"machine": "another boot/1"}, {"machine": ""}, {"owner": "ann"}, {"process": "9" * 99},
                                      {"process": "-1"}, {"process": ""}])
 def test_a_lock_of_which_it_cannot_be_seen_that_its_process_is_no_more_stays(monkeypatch, changes):
