@@ -109,10 +109,15 @@ class Job:
       return
     self._shell.note(f"copies the code of commit {self._order.commit[:12]} to {self._bucket.at(path)}")
     with tempfile.TemporaryDirectory(prefix="launch-") as folder:
-      file = str(pathlib.Path.cwd() / "code.bundle") if self._shell.dry else f"{folder}/code.bundle"
-      made = self._shell.run(["git", "-C", str(ROOT), "bundle", "create", "-q", file, "HEAD"])
-      if made.code:
-        raise LaunchError(f"the code cannot be packed: {reason(made)}")
+      place = pathlib.Path.cwd() if self._shell.dry else folder
+      file, copy = f"{place}/code.bundle", f"{place}/code.git"
+      # A bundle is of a ref, and HEAD may have moved since it was looked at: a copy without files has one that does not.
+      for command in (["clone", "-q", "--bare", "--shared", str(ROOT), copy],
+                      ["-C", copy, "update-ref", "--no-deref", "HEAD", self._order.commit],
+                      ["-C", copy, "bundle", "create", "-q", file, "HEAD"]):
+        made = self._shell.run(["git", *command])
+        if made.code:
+          raise LaunchError(f"the code cannot be packed: {reason(made)}")
       self._bucket.upload(file, path)
 
   def _get(self) -> None:

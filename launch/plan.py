@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import hashlib
-import math
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
@@ -11,14 +10,15 @@ from typing import NoReturn
 
 from ml_collections import ConfigDict
 
+from dlsuite import catalog, flags, identity
 from dlsuite import config as config_lib
-from dlsuite import flags, identity
 from dlsuite.errors import nearest, one_of
 from launch import job, topology
 from launch.bucket import check_name
 from launch.errors import LaunchError
 
 _FORWARDED = re.compile(r"--?((no)?config\.|init_from=)")
+_MOST = 1_000_000  # seconds or tries, as in tpu_vm.sh; the system's own calls that wait fail from 24 days on
 
 
 class _Parser(argparse.ArgumentParser):
@@ -105,18 +105,26 @@ def parse(argv: Sequence[str]) -> Plan:
   if options.prepare not in ("once", "never"):
     raise LaunchError(one_of("--prepare", options.prepare, ("once", "never")))
   for name in ("poll_seconds", "retry_seconds", "retries"):
-    if not 0 < getattr(options, name) < math.inf:
-      raise LaunchError(f"--{name}={getattr(options, name):g} must be more than 0")
-  if options.restarts < 0:
-    raise LaunchError(f"--restarts={options.restarts} must be 0 or more")
+    if not 0 < getattr(options, name) < _MOST:
+      raise LaunchError(f"--{name}={getattr(options, name):g} must be more than 0 and less than {_MOST}")
+  if not 0 <= options.restarts < _MOST:
+    raise LaunchError(f"--restarts={options.restarts} must be 0 or more, and less than {_MOST}")
   found = topology.parse(options.topology)
   options.bucket = check_name(options.bucket)
   options.data_dir = check_name(options.data_dir, "--data_dir") if options.data_dir else f"{options.bucket}/data"
   _check_image(found, options)
-  trainer = [f"--config={options.config}"] * bool(options.config) + rest
-  stages = flags.parse([*trainer, "--mode=describe"]).stages
+  given = [f"--config={options.config}"] * bool(options.config)
+  stages = flags.parse([*given, *rest, "--mode=describe"]).stages
   topology.check_stages(found, stages)
-  return Plan(options, found, stages, trainer, _workdir(options, stages))
+  options.config = _in_the_repository(options.config)
+  return Plan(options, found, stages, [f"--config={options.config}", *rest], _workdir(options, stages))
+
+
+def _in_the_repository(config: str) -> str:
+  """Returns an experiment by its path in the repository, where the machines look for it; one outside of it as it is."""
+  path, colon, argument = config.partition(":")
+  file = catalog.find(path).resolve()
+  return f"{file.relative_to(job.ROOT).as_posix()}{colon}{argument}" if file.is_relative_to(job.ROOT) else config
 
 
 def _check_image(found: topology.Topology, options: argparse.Namespace) -> None:

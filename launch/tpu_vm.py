@@ -9,7 +9,6 @@ command goes on); 1 for the rest.
 """
 
 import json
-import pathlib
 import shlex
 import sys
 from collections.abc import Sequence
@@ -32,16 +31,17 @@ def _commit(config: str, shell: Shell) -> str:
   """Returns the commit that the machines will run.
 
   Raises:
-    LaunchError: if there is none, or the experiment is not in it.
+    LaunchError: if there is none, or the experiment is not in it as it is here.
   """
   head = shell.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"])
   if head.code:
     raise LaunchError(f"{ROOT} is no git work tree: the machines run a commit; {reason(head)}")
   file = config.partition(":")[0]
-  path = pathlib.Path(file).resolve()
-  inside = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else file
-  if shell.run(["git", "-C", str(ROOT), "cat-file", "-e", f"HEAD:{inside}"]).code:
+  if shell.run(["git", "-C", str(ROOT), "cat-file", "-e", f"{head.out}:{file}"]).code:
     raise LaunchError(f"--config={file} is not in commit {head.out[:12]}, which the machines run: commit it first")
+  if shell.run(["git", "-C", str(ROOT), "diff", "--quiet", head.out, "--", file]).code:
+    raise LaunchError(f"--config={file} differs from commit {head.out[:12]}, which the machines run: commit the change "
+                      "first, or undo it")
   changed = shell.run(["git", "-C", str(ROOT), "status", "--porcelain"]).out.splitlines()
   if changed:
     complain(f"launch: {len(changed)} file(s) differ from commit {head.out[:12]}; the machines run the commit")
@@ -87,7 +87,7 @@ def launch(plan: Plan, shell: Shell) -> None:
   shell.note(f"{plan.topology.name} in {options.zone} for {options.config}; run {options.bucket}/{plan.workdir}, "
              f"TPU {plan.name}")
   commit = _commit(options.config, Shell())
-  shell.explain(f"the commit, which git in {ROOT} has just been asked for (rev-parse, cat-file, status): {commit}")
+  shell.explain(f"the commit, which git in {ROOT} has just been asked for (rev-parse, cat-file, diff, status): {commit}")
   check_login(shell)
   bucket = Bucket(shell, options.bucket)
   with signals.raising(), Lock(bucket, f"{plan.workdir}.lock", options.break_lock):

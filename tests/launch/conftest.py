@@ -35,6 +35,13 @@ class Cloud:
       scenario["trainer"] = [sys.executable, str(ROOT / "tests/launch/fake_trainer.py"), *map(str, trainer)]
     (self.folder / "scenario.json").write_text(json.dumps(scenario))
 
+  def play_git(self, answers):
+    """Says what git itself is not asked: commands, by words that stand in them, and what the shell does instead."""
+    program = self.folder / "bin" / "git"
+    cases = "".join(f'  *" {words} "*) {does} ;;\n' for words, does in answers.items())
+    program.write_text(f'#!/bin/sh\ncase " $* " in\n{cases}esac\nPATH=/usr/bin:/bin exec git "$@"\n')
+    program.chmod(0o755)
+
   @property
   def calls(self):
     path = self.folder / "calls.txt"
@@ -74,6 +81,31 @@ def busy(cloud, name):
     yield
 
 
+def repository(folder):
+  """Makes a repository whose one experiment has been changed since it was committed; returns its path there."""
+  file = folder / "experiments/mine.py"
+  file.parent.mkdir(parents=True)
+  file.write_text("")
+  for words in ("init -q", "add .", "-c user.name=me -c user.email=me@example.com commit -q -m one"):
+    subprocess.run(["/usr/bin/git", "-C", folder, *words.split()], check=True)
+  file.write_text("changed")
+  return "experiments/mine.py"
+
+
+def play_a_new_commit(cloud):
+  """The repository has one more commit than a launcher has looked at; returns that one."""
+  listed = subprocess.run(["git", "-C", ROOT, "rev-list", "--max-count=2", "HEAD"], check=True, capture_output=True, text=True)
+  commit = listed.stdout.split()[-1]
+  cloud.play_git({"diff --quiet": "exit 0", "rev-parse HEAD": f"echo {commit}; exit 0"})
+  return commit
+
+
+def packed(cloud, commit):
+  """Returns the heads of a commit's code in the bucket."""
+  return subprocess.run(["git", "-C", ROOT, "bundle", "list-heads", cloud.bucket / f"code/{commit}.bundle"], check=True,
+                        capture_output=True, text=True).stdout
+
+
 def left_alone(command, terminal):
   """Starts a launcher whose pipe or terminal is closed once a step is shown; returns its exit code."""
   reader, writer = pty.openpty() if terminal else os.pipe()
@@ -102,6 +134,7 @@ def cloud(tmp_path, monkeypatch):
   monkeypatch.chdir(ROOT)
   found = Cloud(tmp_path)
   found.play()
+  found.play_git({"diff --quiet": "exit 0"})  # whoever changes an experiment may run the tests before it is committed
   found.prepared.parent.mkdir(parents=True)
   found.prepared.touch()
   yield found

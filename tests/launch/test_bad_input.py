@@ -10,8 +10,10 @@ import pytest
 from dlsuite.runs.process import start_of
 from launch import bucket, tpu_vm
 from launch import lock as launch_lock
+from launch.errors import LaunchError
+from launch.shell import Shell
 from tests.conftest import ROOT
-from tests.launch.conftest import JOB, busy
+from tests.launch.conftest import JOB, busy, repository
 
 
 def refusal(capsys, *arguments, code=2):
@@ -56,6 +58,8 @@ def job(**flags):
   ({"name": "Big_One"}, "--name='Big_One' must be lower-case"),
   ({"poll_seconds": "soon"}, "argument --poll_seconds: invalid float value: 'soon'"),
   ({"poll_seconds": "0"}, "--poll_seconds=0 must be more than 0"),
+  ({"poll_seconds": "inf"}, "--poll_seconds=inf must be more than 0 and less than 1000000"),
+  ({"retry_seconds": "1e10"}, "--retry_seconds=1e+10 must be more than 0 and less than 1000000"),
 ])
 def test_a_wrong_flag_is_named_with_what_is_allowed_before_gcloud_is_called(cloud, capsys, flags, expected):
   assert expected in refusal(capsys, *job(**flags))
@@ -64,8 +68,6 @@ def test_a_wrong_flag_is_named_with_what_is_allowed_before_gcloud_is_called(clou
 
 def test_without_gcloud_the_line_says_where_to_get_it(cloud, capsys, monkeypatch):
   (cloud.folder / "bin/gcloud").unlink()
-  git = cloud.folder / "bin/git"
-  git.symlink_to("/usr/bin/git")
   monkeypatch.setenv("PATH", str(cloud.folder / "bin"))
   assert "gcloud is not on PATH: install the Google Cloud CLI" in refusal(capsys, *JOB)
 
@@ -200,6 +202,13 @@ def test_an_experiment_that_is_in_no_commit_is_refused(cloud, capsys):
   line = refusal(capsys, *job(config=f"{path}:smoke"))
   assert "is not in commit" in line
   assert cloud.calls == []
+
+
+def test_an_experiment_that_was_changed_since_the_commit_that_the_machines_run_is_refused(tmp_path, monkeypatch):
+  file = repository(tmp_path)
+  monkeypatch.setattr(tpu_vm, "ROOT", tmp_path)
+  with pytest.raises(LaunchError, match=f"^--config={file} differs from commit [0-9a-f]+, which the machines run: commit"):
+    tpu_vm._commit(f"{file}:smoke", Shell())
 
 
 def test_a_request_that_the_service_refuses_is_shown_and_nothing_stays(cloud, capsys):
