@@ -4,20 +4,19 @@ import json
 import re
 
 from launch.errors import LaunchError, OutOfReachError
-from launch.gcloud import reason
+from launch.gcloud import failure, reason
 from launch.shell import Answer, Shell
 
 _NAME = re.compile(r"gs://[a-z0-9][a-z0-9._\-]{1,61}[a-z0-9](/.*)?")
 _ABSENT = re.compile(r"\b404\b|not found|matched no objects|does not exist", re.IGNORECASE)
 _DENIED = re.compile(r"\b40[13]\b|denied|does not have", re.IGNORECASE)
-_PASSING = re.compile(r"\b(?:408|429|5\d\d)\b|timed out|unreachable|connection|network|resolve", re.IGNORECASE)
 _LOOKS, _LOOK_SECONDS = 3, 1.0  # at an object that was just made
 _HELD = re.compile(r"\b412\b|pre-?condition", re.IGNORECASE)
 
 
 def is_absent(answer: Answer) -> bool:
-  """Whether a command failed because there is no such object or bucket."""
-  return bool(_ABSENT.search(answer.error))
+  """Whether a command failed because there is no such object or bucket; one that has not been started tells nothing."""
+  return answer.code not in (126, 127) and bool(_ABSENT.search(answer.error))
 
 
 def check_name(bucket: str, flag: str = "--bucket") -> str:
@@ -148,8 +147,7 @@ class Bucket:
     if is_absent(answer):
       return LaunchError(f"{self._flag}={self.url}: there is no bucket {self.root}; make it with: gcloud storage buckets "
                          f"create {self.root} --location=REGION")
-    error = OutOfReachError if _PASSING.search(answer.error) else LaunchError
-    return error(f"{self._flag}={self.url} cannot be {done}: {reason(answer)}")
+    return failure(f"{self._flag}={self.url} cannot be {done}", answer)
 
 
 def as_object(text: str | None) -> dict[str, str]:

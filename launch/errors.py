@@ -8,9 +8,13 @@ class LaunchError(DlsuiteError):
 
 
 class OutOfReachError(LaunchError):
-  """The bucket did not answer; the same command may succeed later."""
+  """The bucket or the TPU service did not answer; the same command may succeed later."""
 
   exit_code = 74
+
+
+class TakenError(LaunchError):
+  """The TPU of that name is another job's."""
 
 
 class UnavailableError(DlsuiteError):

@@ -2,19 +2,24 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from launch.errors import LaunchError
+from launch.errors import LaunchError, OutOfReachError, TakenError
 from launch.shell import Answer, Shell
 from launch.topology import Topology
 
 GONE = ("SUSPENDING", "SUSPENDED", "FAILED")  # only deleting and creating again helps
 _LOST_NODE = ("PREEMPTED", "TERMINATED", "STOPPING", "STOPPED", "DELETING")
 _QUOTA = re.compile(r"RESOURCE_EXHAUSTED|quota|no more capacity|not enough (?:resources|capacity)|stockout", re.IGNORECASE)
-_ABSENT = re.compile(r"NOT_FOUND|\b404\b|not found", re.IGNORECASE)
-# A machine that vanishes in the middle of a command must be noticed: ssh alone would wait for it for hours.
-_KEEP_ALIVE = ("--ssh-flag=-o ServerAliveInterval=15", "--ssh-flag=-o ServerAliveCountMax=4")
+# A number is a status where it stands alone: v3-512 is none, nor is the TPU of runs/404.
+_ABSENT = re.compile(r"NOT_FOUND|was not found|(?<![\w-])404\b", re.IGNORECASE)
+_PASSING = re.compile(r"(?<![\w-])(?:408|429|5\d\d)\b|timed out|unreachable|connection|network (?:is|error)|resolve|"
+                      r"find the server|\bunavailable\b|\binternal error|\bINTERNAL:|DEADLINE_EXCEEDED", re.IGNORECASE)
+# A machine that vanishes in the middle of a command must be noticed, as must one that does not come: ssh alone would wait for
+# it for hours or minutes, and gcloud starts ssh up to ten times.
+_KEEP_ALIVE = ("--ssh-flag=-o ConnectTimeout=15", "--ssh-flag=-o ServerAliveInterval=15", "--ssh-flag=-o ServerAliveCountMax=4")
 
 
 def reason(answer: Answer) -> str:
@@ -29,6 +34,21 @@ def is_quota(text: str) -> bool:
   return bool(_QUOTA.search(text))
 
 
+def is_absent(answer: Answer) -> bool:
+  """Whether a command failed because there is no such TPU; one that has not been started tells nothing."""
+  return answer.code not in (126, 127) and bool(_ABSENT.search(answer.error))
+
+
+def is_passing(text: str) -> bool:
+  """Whether a message is of a network or a service that did not answer, which may change by itself."""
+  return bool(_PASSING.search(text))
+
+
+def failure(what: str, answer: Answer) -> LaunchError:
+  """Returns the error that says what gcloud could not do; its exit code tells whether the same command may succeed later."""
+  return (OutOfReachError if is_passing(answer.error) else LaunchError)(f"{what}: {reason(answer)}")
+
+
 def check_login(shell: Shell) -> str:
   """Returns the account that gcloud acts for.
 
@@ -40,7 +60,7 @@ def check_login(shell: Shell) -> str:
     raise LaunchError("gcloud is not on PATH: install the Google Cloud CLI (https://cloud.google.com/sdk/docs/install), then "
                       "run: gcloud auth login")
   if answer.code:
-    raise LaunchError(f"gcloud auth list: {reason(answer)}")
+    raise failure("gcloud auth list", answer)
   if not answer.out:
     raise LaunchError("gcloud has no active account: run: gcloud auth login")
   return answer.out.split()[0]
@@ -89,15 +109,16 @@ class QueuedResource:
     """Returns the state, empty if there is no such resource, and the service's reason for a failure.
 
     Raises:
-      LaunchError: if gcloud cannot tell, or the resource is of another kind than the job asks for.
+      LaunchError: if gcloud cannot tell.
+      TakenError: if the resource is of another kind than the job asks for.
     """
     plain = json.dumps({"state": {"state": dry}}) if dry else ""
     answer = self._shell.run(self._tpus("queued-resources", "describe", self.name, *self._where, "--format=json"),
                              dry=Answer(0, plain) if dry else Answer(1, "", "NOT_FOUND"))
     if answer.code:
-      if _ABSENT.search(answer.error):
+      if is_absent(answer):
         return "", ""
-      raise LaunchError(f"gcloud cannot describe {self.name}: {reason(answer)}")
+      raise failure(f"gcloud cannot describe {self.name}", answer)
     try:
       found = json.loads(answer.out)
     except ValueError:
@@ -106,8 +127,8 @@ class QueuedResource:
       raise LaunchError(f"gcloud cannot describe {self.name}: its answer is no JSON object: {answer.out[:80]!r}")
     kind = _at(found, "tpu", "nodeSpec", 0, "node", "acceleratorType") or self.topology.accelerator_type
     if kind != self.topology.accelerator_type:
-      raise LaunchError(f"--topology={self.topology.name}: the queued resource {self.name} exists and is a {kind}; give "
-                        "another --name, or delete it first")
+      raise TakenError(f"--topology={self.topology.name}: the queued resource {self.name} exists and is a {kind}; give "
+                       "another --name, or delete it first")
     state = _at(found, "state", "state")
     if not state:  # not the same as no such resource: another one would be asked for
       raise LaunchError(f"gcloud cannot describe {self.name}: its answer tells no state: {answer.out[:80]!r}")
@@ -117,11 +138,20 @@ class QueuedResource:
     """Whether the node has been taken away, which the resource's own state shows only later."""
     answer = self._shell.run(self._tpus("tpu-vm", "describe", self.name, *self._where, "--format=value(state)"),
                              dry=Answer(0, "READY"))
-    return answer.out in _LOST_NODE if answer.code == 0 else bool(_ABSENT.search(answer.error))
+    return answer.out in _LOST_NODE if answer.code == 0 else is_absent(answer)
 
   def delete(self) -> Answer:
     """Gives the TPU back, and the request with it; returns when that is done."""
-    return self._shell.run(self._tpus("queued-resources", "delete", self.name, *self._where, "--force", "--quiet"))
+    return self._shell.run([*self._delete, "--quiet"])
+
+  @property
+  def by_hand(self) -> str:
+    """What somebody types to give the TPU back."""
+    return "delete it by hand: " + shlex.join(self._delete)
+
+  @property
+  def _delete(self) -> list[str]:
+    return self._tpus("queued-resources", "delete", self.name, *self._where, "--force")
 
   def ssh(self, command: str, on_line: Callable[[str], None], still_wanted: Callable[[], bool], every: float,
           worker: str = "0", dry: Sequence[str] = ()) -> int:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import re
 import shlex
 import tempfile
 from collections.abc import Sequence
@@ -9,8 +10,8 @@ from collections.abc import Sequence
 from dlsuite.errors import DivergedError, Stopped
 from launch import data
 from launch.bucket import Bucket
-from launch.errors import FailedError, LaunchError, UnavailableError
-from launch.gcloud import GONE, QueuedResource, is_quota, reason
+from launch.errors import FailedError, LaunchError, TakenError, UnavailableError
+from launch.gcloud import GONE, QueuedResource, is_absent, is_passing, is_quota, reason
 from launch.on_vm import BUSY, ENDED
 from launch.say import say
 from launch.shell import Shell
@@ -18,6 +19,7 @@ from launch.signals import waiting
 from launch.topology import environment
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+_THERE = re.compile("ALREADY_EXISTS|already exists")  # the request got through though its answer did not
 _LONGEST_WAIT = 1800.0  # seconds between two tries when there is no quota
 
 
@@ -72,12 +74,15 @@ class Job:
     bucket: where everything lies.
     order: what to do.
     patience: how long to wait.
+    shared: whether a TPU of that name may be another job's.
   """
 
-  def __init__(self, shell: Shell, resource: QueuedResource, bucket: Bucket, order: Order, patience: Patience) -> None:
+  def __init__(self, shell: Shell, resource: QueuedResource, bucket: Bucket, order: Order, patience: Patience,
+               shared: bool = False) -> None:
     self._shell, self._resource, self._bucket, self._order, self._patience = shell, resource, bucket, order, patience
-    self._quota_tries = 0
-    self._ours, self._pending = False, True  # whether the TPU is this job's; whether its training may go on
+    self._shared, self._tries = shared, 0
+    self._ours = self._theirs = False  # whether it is known that the TPU is this job's, or another one's
+    self._pending = True  # whether the training may go on
 
   def run(self) -> None:
     """Trains to the end and gives the TPU back, whatever happens.
@@ -94,14 +99,17 @@ class Job:
           return self._train()
         except Lost:
           self._shell.note(f"{self._resource.name} was taken away; it is asked for again")
-          self._delete()
+          self._remove()
+    except TakenError:
+      self._ours, self._theirs = False, True
+      raise
     except BaseException:
       with waiting("saves the state"):
         self._stop_trainer()
       raise
     finally:
       with waiting("gives the TPU back"):
-        self._delete()
+        self._give_back()
 
   def _upload_code(self) -> None:
     path = f"code/{self._order.commit}.bundle"
@@ -129,7 +137,7 @@ class Job:
     """
     said = ""
     state, why = self._resource.state(dry="")
-    self._ours = True
+    self._ours = not self._shared
     while state != "ACTIVE":
       if state and state != said:
         self._shell.note(f"{self._resource.name} is {state}" + (f": {why}" if why else ""))
@@ -137,13 +145,13 @@ class Job:
       if not state:
         self._create()
       elif state in GONE:
-        self._delete()
+        self._remove()
         if state == "FAILED":
           self._back_off(why or "the request failed")
       else:
         self._shell.sleep(self._patience.poll)
       state, why = self._look()
-    self._quota_tries = 0
+    self._tries = 0
     self._shell.note(f"{self._resource.name} is ACTIVE")
 
   def _look(self) -> tuple[str, str]:
@@ -151,6 +159,8 @@ class Job:
     for attempt in range(self._patience.retries):
       try:
         return self._resource.state()
+      except TakenError:
+        raise
       except LaunchError as e:
         if attempt + 1 == self._patience.retries:
           raise
@@ -163,21 +173,20 @@ class Job:
     self._shell.note(f"asks for {kind.name}: {kind.chips} chips in {kind.hosts} machine(s)")
     answer = self._resource.create()
     if answer.code == 0:
+      self._ours = True
       self._shell.note(f"looks every {self._patience.poll:g} s until it is ACTIVE")
-    elif is_quota(answer.error):
+    elif is_quota(answer.error) or is_passing(answer.error) or _THERE.search(answer.error):
       self._back_off(reason(answer))
-    elif "ALREADY_EXISTS" in answer.error or "already exists" in answer.error:
-      self._shell.sleep(self._patience.poll)  # it is there, and will be seen soon
     else:
       raise LaunchError(f"--topology={kind.name} was refused: {reason(answer)}")
 
   def _back_off(self, why: str) -> None:
-    self._quota_tries += 1
-    if self._quota_tries >= self._patience.retries:
-      raise UnavailableError(f"no {self._resource.topology.name} after {self._quota_tries} tries: {why}; the same command "
+    self._tries += 1
+    if self._tries >= self._patience.retries:
+      raise UnavailableError(f"no {self._resource.topology.name} after {self._tries} tries: {why}; the same command "
                              "tries again; see IAM & Admin > Quotas, or another --zone")
-    seconds = min(_LONGEST_WAIT, self._patience.retry * 2 ** (self._quota_tries - 1))
-    self._shell.note(f"try {self._quota_tries} of {self._patience.retries} failed, the next in {seconds:g} s: {why}")
+    seconds = min(_LONGEST_WAIT, self._patience.retry * 2.0 ** min(self._tries - 1, 99))
+    self._shell.note(f"try {self._tries} of {self._patience.retries} failed, the next in {seconds:g} s: {why}")
     self._shell.sleep(seconds)
 
   def _is_lost(self) -> bool:
@@ -219,6 +228,11 @@ class Job:
     """The folder of the code on a machine."""
     return f"dlsuite-{self._order.commit[:12]}"
 
+  @property
+  def _run(self) -> str:
+    """The address of the run."""
+    return self._bucket.at(self._order.workdir)
+
   def _on_vm(self, do: str, *options: str, trainer: Sequence[str] = ()) -> str:
     words = [".venv/bin/python", "-m", "launch.on_vm", do, f"--name={self._resource.name}", *options]
     return f"cd {self._home} && " + shlex.join([*words, *(["--", *trainer] if trainer else [])])
@@ -239,13 +253,14 @@ class Job:
     while True:
       log = _Log(known)
       command = self._on_vm(
-        "run", f"--topology={kind.name}", f"--run={self._bucket.at(order.workdir)}",
-        f"--data_dir={order.data_dir}", f"--prepare={order.prepare}",
+        "run", f"--topology={kind.name}", f"--run={self._run}", f"--data_dir={order.data_dir}", f"--prepare={order.prepare}",
         f"--after={known}", "--numbered", trainer=order.trainer)
-      self._resource.ssh(command, log.take, lambda: not self._is_lost(), self._patience.poll, dry=[f"{ENDED}0"])
+      try:
+        self._resource.ssh(command, log.take, lambda: not self._is_lost(), self._patience.poll, dry=[f"{ENDED}0"])
+      finally:  # also where a signal has ended it: a TPU that shows this run's log is this job's
+        self._ours = self._ours or log.known > known or log.code is not None
       if log.busy:
-        self._ours = False
-        raise LaunchError(log.busy)
+        raise TakenError(log.busy)
       if log.code in (0, 2, 3):
         self._pending = False
         return _judge(log)
@@ -259,7 +274,7 @@ class Job:
                           f"{(log.noise if log.code is None else log.last)[:300]}")
       self._shell.note(f"the trainer ended with code {log.code}; it is started again" if log.code is not None
                        else f"the connection broke ({log.noise[:120]}); the TPU is still there, looks on again")
-      self._shell.sleep(self._patience.poll if log.code is None else 0)
+      self._shell.sleep(self._patience.poll)  # what broke it, as a bucket out of reach, may pass
 
   def _explain(self) -> None:
     """Says in a dry run what the command that trains does on its machine."""
@@ -267,43 +282,69 @@ class Job:
     for name in order.sets if order.prepare == "once" else ():
       self._shell.explain(f"there, unless {order.data_dir}/{data.marker(name)} is there: "
                           f"TFDS_DATA_DIR={shlex.quote(order.data_dir)} python -m launch.data {shlex.quote(name)}")
-    run = f"--workdir={self._bucket.at(order.workdir)}"
-    self._shell.explain("then there: " + shlex.join(["python", "-m", "dlsuite.main", *order.trainer, run]))
+    self._shell.explain("then there: " + shlex.join(["python", "-m", "dlsuite.main", *order.trainer, f"--workdir={self._run}"]))
 
   def _stop_trainer(self) -> None:
     """Lets a training that may go on save its state; the TPU is given back next."""
-    if not (self._ours and self._pending) or self._shell.dry:
+    if not self._pending or self._shell.dry:
       return
     try:
       if self._resource.state()[0] == "ACTIVE":
         self._shell.note("lets the trainer save its state")
-        self._resource.ssh(self._on_vm("stop"), self._shell.note, lambda: True, self._patience.poll)
+        self._resource.ssh(self._on_vm("stop", f"--run={self._run}"), self._shell.note, lambda: True, self._patience.poll)
     except LaunchError as e:
       self._shell.note(str(e))
 
-  def _delete(self) -> None:
+  def _remove(self) -> None:
+    """Deletes what was taken away or has failed, on which nobody trains: it stands in the way of the next one."""
+    while not _delete(self._shell, self._resource, self._patience.poll):
+      self._back_off(f"{self._resource.name} cannot be deleted")
+
+  def _give_back(self) -> None:
     if self._ours:
-      _delete(self._shell, self._resource, self._patience.poll)
+      _delete_or_say(self._shell, self._resource, self._patience.poll)
+    elif not self._theirs:
+      give_back_what_was_left(self._shell, self._resource, self._run if self._shared else "", self._patience.poll)
 
 
-def _delete(shell: Shell, resource: QueuedResource, seconds: float) -> None:
-  """Gives a TPU back; three tries, so many seconds apart."""
+def _delete(shell: Shell, resource: QueuedResource, seconds: float) -> bool:
+  """Deletes a TPU, with three tries, so many seconds apart; returns whether it is no more."""
   shell.note(f"gives {resource.name} back")
   for attempt in range(3):
     answer = resource.delete()
-    if answer.code == 0 or "NOT_FOUND" in answer.error or "not found" in answer.error:
-      return
+    if answer.code == 0 or is_absent(answer):
+      return True
     shell.note(f"{resource.name} cannot be deleted: {reason(answer)}")
     if attempt < 2:
       shell.sleep(seconds)
-  shell.note(f"ATTENTION: {resource.name} MAY STILL COST MONEY; delete it by hand with the command of --dry_run")
+  return False
 
 
-def give_back_what_was_left(shell: Shell, resource: QueuedResource, seconds: float = Patience.poll) -> None:
-  """Gives back the TPU on which a training has ended whose launcher had been killed, if there is one."""
+def _delete_or_say(shell: Shell, resource: QueuedResource, seconds: float) -> None:
+  if not _delete(shell, resource, seconds):
+    shell.note(f"ATTENTION: {resource.name} MAY STILL COST MONEY; {resource.by_hand}")
+
+
+def give_back_what_was_left(shell: Shell, resource: QueuedResource, run: str, seconds: float) -> None:
+  """Gives back a TPU that an earlier start of a run has left behind, if there is one.
+
+  Args:
+    shell: what runs the commands.
+    resource: the TPU.
+    run: the address of the run, where a TPU of that name may be another job's: it must be the last that was started there.
+    seconds: between two tries to delete it.
+  """
   try:
-    if resource.state()[0]:
-      _delete(shell, resource, seconds)
+    if not resource.state()[0]:
+      return
+    said: list[str] = []
+    if run:
+      resource.ssh(f'echo "$(cat dlsuite-job/{resource.name}/run)"', said.append, lambda: True, seconds)
+    if run and run not in said:
+      shell.note(f"ATTENTION: {resource.name} is there and costs money; it is left as it is, since it is not known to be this "
+                 f"run's; if nobody uses it, {resource.by_hand}")
+    else:
+      _delete_or_say(shell, resource, seconds)
   except LaunchError as e:
     shell.note(f"whether an earlier start has left {resource.name} behind cannot be seen: {e}")
 

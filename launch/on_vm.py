@@ -1,7 +1,7 @@
 """The part of a TPU job that runs on the machine with the TPU; `launch.tpu_vm` and `launch/tpu_vm.sh` call it over ssh.
 
     python -m launch.on_vm run --name=N --topology=v5e-8 --run=gs://.../lenet5 --data_dir=gs://.../data -- --config=...
-    python -m launch.on_vm stop --name=N
+    python -m launch.on_vm stop --name=N --run=gs://.../lenet5
 
 `run` starts the training unless it goes on already, or has ended while nobody looked on, then prints its log until it ends: a
 broken connection stops nothing, the same command looks on again. The training belongs to a process of its own that prepares the
@@ -218,8 +218,11 @@ def _libtpu_path(parsed: topology.Topology) -> str:
 
 
 def stop(options: argparse.Namespace) -> int:
-  """Asks the training to save its state and end, and waits for that."""
+  """Asks the training to save its state and end, and waits for that; one of another run is left alone."""
   job = Job(options.name)
+  if job.run != options.run:
+    print(f"launch: this TPU does not train {options.run}", flush=True)
+    return 0
   deadline = time.monotonic() + options.seconds
   job.terminate()
   while job.is_alive() and time.monotonic() < deadline:

@@ -93,14 +93,14 @@ def launch(plan: Plan, shell: Shell) -> None:
   with signals.raising(), Lock(bucket, f"{plan.workdir}.lock", options.break_lock):
     resource = QueuedResource(shell, plan.name, plan.topology, options.zone, options.runtime_version, options.spot,
                               options.project)
+    run = bucket.at(plan.workdir) if options.name else ""  # a TPU whose name is made from the workdir works for no other one
     if _check_bucket(plan, bucket, Bucket(shell, options.data_dir, "--data_dir")):
       shell.note(f"the run is complete: {bucket.at(plan.workdir)}")
-      if not options.name:  # a TPU of a name that is made from the workdir works for no other run
-        job.give_back_what_was_left(shell, resource)
+      job.give_back_what_was_left(shell, resource, run, options.poll_seconds)
       return
     order = job.Order(commit, plan.workdir, options.data_dir, options.prepare, data.names(plan.stages), plan.trainer)
     patience = job.Patience(options.poll_seconds, options.retry_seconds, options.retries, options.restarts)
-    job.Job(shell, resource, bucket, order, patience).run()
+    job.Job(shell, resource, bucket, order, patience, shared=bool(options.name)).run()
   shell.note(f"done; fetch the run with: gcloud storage cp --recursive {shlex.quote(bucket.at(plan.workdir))} .")
 
 

@@ -8,11 +8,13 @@ trains on the CPU.
 Scenario: account, denied and away (verbs of the bucket), blind (looks at an object that fail), no_bucket, waits (describes
 until ACTIVE), quota (refusals of create), quota_again (the same after a TPU was taken away), refuse (create's error), failed
 (requests that end as FAILED), preempt (a list of numbers of saved steps after which the TPU is taken away), breaks (the same
-for connections that break while the TPU stays), trainer (a command in place of dlsuite.main), install (its exit code), clone
-(the code is fetched and cloned for real, before links take its place), outage
+for connections that break while the TPU stays), late (it is taken away once its trainer has ended), again (how often gcloud
+itself runs a command again whose connection broke), trainer (a command in place of dlsuite.main), install (its exit code),
+clone (the code is fetched and cloned for real, before links take its place), slow (seconds that the installation takes), outage
 (the first look that fails, and the first that does not), outage_node (the same for looks at the node), unreachable (calls of
 create that do not get through), stuck (calls of delete that fail), deaf (connections that say nothing and end), keep (the
-machines' folders outlive them).
+machines' folders outlive them), hidden (looks at a TPU that is there do not find it), unheard (copies on condition whose
+answer is lost: gcloud asks again by itself, and is refused).
 """
 
 import contextlib
@@ -147,7 +149,7 @@ def create(name, flags):
 def describe(name, kind):
   with state() as found:
     resource = found["resources"].get(name)
-    if resource is None:
+    if resource is None or scenario("hidden"):
       fail(f"(gcloud.compute.tpus.{kind}.describe) NOT_FOUND: Resource '{name}' was not found")
     if kind == "tpu-vm":
       first, last = scenario("outage_node", (0, 0))
@@ -237,6 +239,7 @@ def ssh(name, flags):
   home = CLOUD / "vm" / name / ("0" if worker == "all" else worker)
   home.mkdir(parents=True, exist_ok=True)
   if "install.sh" in command:
+    time.sleep(scenario("slow", 0))
     if not list(home.glob("dlsuite-*/.git")) and not scenario("install"):
       if scenario("clone"):
         subprocess.run(["bash", "-c", f'bash() {{ test -e "$1"; }}; {command}'], cwd=home, check=True)
@@ -246,26 +249,46 @@ def ssh(name, flags):
   with state() as found:
     if count(found, "connection") <= scenario("deaf", 0):
       fail("(gcloud.compute.tpus.tpu-vm.ssh) [/usr/bin/ssh] exited with return code [255].", 255)
+  for _ in range(scenario("again", 0) + 1):
+    code = connect(name, command, home)
+    with state() as found:
+      if code != 255 or found["resources"].get(name, {}).get("state") != "ACTIVE":
+        break
+  if code == 255:
+    fail("(gcloud.compute.tpus.tpu-vm.ssh) [/usr/bin/ssh] exited with return code [255].", 255)
+  sys.exit(code)
+
+
+def connect(name, command, home):
+  """Runs a command on a machine, and plays what happens meanwhile; returns its exit status, 255 if the connection broke."""
   process = subprocess.Popen(["bash", "-c", command], cwd=home, env=os.environ | {"HOME": str(home)}, start_new_session=True)
   while process.poll() is None:
     time.sleep(0.02)
-    with state() as found:
-      taken, broken = found["counts"].get("preempt", 0), found["counts"].get("break", 0)
-    if taken < len(scenario("preempt", ())) and steps_saved() >= scenario("preempt")[taken]:
-      with state() as found:
-        count(found, "preempt")
-        found["resources"][name]["state"] = "SUSPENDED"
+    if not scenario("late") and is_due("preempt"):
       process.kill()
-      kill_machines(name)
-      break
-    if broken < len(scenario("breaks", ())) and steps_saved() >= scenario("breaks")[broken]:
-      with state() as found:
-        count(found, "break")
+      process.wait()
+      take_away(name)
+    elif is_due("breaks"):
       process.kill()
-      break
-  if process.wait() < 0:
-    fail("(gcloud.compute.tpus.tpu-vm.ssh) [/usr/bin/ssh] exited with return code [255].", 255)
-  sys.exit(process.returncode)
+      process.wait()
+  if scenario("late") and is_due("preempt"):
+    take_away(name)
+  return process.returncode if process.returncode >= 0 else 255
+
+
+def is_due(what):
+  """Whether as many steps are saved as the next of such events waits for, which then counts as played."""
+  if not (events := scenario(what)):
+    return False
+  with state() as found:
+    played = found["counts"].get(what, 0)
+    return played < len(events) and steps_saved() >= events[played] and count(found, what) > 0
+
+
+def take_away(name):
+  with state() as found:
+    found["resources"][name]["state"] = "SUSPENDED"
+  kill_machines(name)
 
 
 def main():

@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from launch import tpu_vm
+from launch import job, tpu_vm
 from launch.errors import LaunchError
-from launch.gcloud import QueuedResource, is_quota, reason
+from launch.gcloud import QueuedResource, is_absent, is_passing, is_quota, reason
 from launch.shell import Answer, Shell
 from launch.topology import parse
 from tests.launch.conftest import JOB
@@ -66,6 +66,46 @@ def test_the_sdk_knows_every_command_and_flag_that_the_played_one_takes(cloud):
 ])
 def test_want_of_quota_and_capacity_is_told_from_what_waiting_does_not_mend(message, expected):
   assert is_quota(message) == expected
+
+
+@pytest.mark.parametrize(("message", "expected"), [
+  ("UNAVAILABLE: The service is currently unavailable.", True),
+  ("INTERNAL: an internal error has occurred", True),
+  ("DEADLINE_EXCEEDED: Deadline exceeded", True),
+  ("HTTPError 503: Service Unavailable", True),
+  ("There was a problem: [Errno 101] Network is unreachable", True),
+  ("Unable to find the server at tpu.googleapis.com", True),
+  ("INVALID_ARGUMENT: accelerator type v3-512 is not available in zone us-west4-a", False),
+  ("INVALID_ARGUMENT: network default does not exist", False),
+])
+def test_an_outage_is_told_from_what_waiting_does_not_mend(message, expected):
+  assert is_passing(message) == expected
+
+
+@pytest.mark.parametrize(("answer", "expected"), [
+  (Answer(1, "", "NOT_FOUND: Resource 'projects/p/locations/z/queuedResources/tpu' was not found"), True),
+  (Answer(1, "", "HTTPError 404: no such resource"), True),
+  (Answer(127, "", "gcloud: not found"), False),
+  (Answer(1, "", "dlsuite-404-ab12cd: network is unreachable"), False),
+])
+def test_a_tpu_counts_as_absent_only_by_the_services_word(answer, expected):
+  assert is_absent(answer) == expected
+
+
+def test_a_gcloud_that_is_no_more_says_nothing_of_the_tpu_which_may_still_cost_money(monkeypatch, capsys):
+  monkeypatch.setattr(Shell, "run", lambda *_, **__: Answer(127, "", "gcloud: not found"))
+  resource = QueuedResource(Shell(), "tpu", parse("v5e-8"), "zone", "image")
+  with pytest.raises(LaunchError, match="gcloud cannot describe tpu: gcloud: not found"):
+    resource.state()
+  assert not resource.node_is_lost()
+  job._delete_or_say(Shell(), resource, 0.0)
+  assert "ATTENTION: tpu MAY STILL COST MONEY" in capsys.readouterr().out
+
+
+def test_a_program_that_cannot_be_started_is_a_line_and_a_code(tmp_path):
+  said = []
+  assert Shell().stream([str(tmp_path / "absent")], said.append, lambda: True, 1.0) == 127
+  assert said == [f"{tmp_path / 'absent'}: not found"]
 
 
 def test_the_reason_is_gclouds_own_in_one_line():
