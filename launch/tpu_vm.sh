@@ -6,9 +6,10 @@
 #
 # The same command goes on with a job that was stopped. Run it in the project's folder; the machines run the last commit. A job
 # that holds the workdir is refused unless it was a process of this machine that is no more; --break_lock takes it from any. What
-# needs the config, as whether the batch divides over the chips, is looked at on the TPU's machine, before data are prepared. Exit
-# codes are those of dlsuite.main: 0 done, 2 bad input, 3 diverged, 74 the bucket or the TPU service is out of reach, 75 stopped
-# or no capacity, 1 any other failure.
+# needs the config is looked at on the TPU's machine: whether the batch divides over the chips, before data are prepared; and
+# whether a chain of stages is complete, so that for one that is a TPU is asked for and given back. Exit codes are those of
+# dlsuite.main: 0 done, 2 bad input, 3 diverged, 74 the bucket or the TPU service is out of reach, 75 stopped or no capacity,
+# 1 any other failure.
 set -uo pipefail
 
 # Whoever looks on may be gone: a pipe or terminal that was closed ends no job, and then nothing more is said.
@@ -60,7 +61,7 @@ must workdir '[[:alnum:]_.-]+(/[[:alnum:]_.-]+)*' 'a folder below --bucket, e.g.
 [[ "/$workdir/" != */../* && "/$workdir/" != */./* ]] ||
   die 2 "--workdir=$workdir must be a folder below --bucket, e.g. runs/lenet5"
 for name in poll_seconds retry_seconds; do
-  must "$name" '[0-9]{0,5}[1-9][0-9]{0,5}(\.[0-9]*)?|[0-9]{0,6}\.[0-9]*[1-9][0-9]*' 'a number of seconds above 0'
+  must "$name" '0*[1-9][0-9]{0,5}(\.[0-9]*)?|0*\.[0-9]*[1-9][0-9]*' 'a number of seconds above 0 and below 1000000'
 done
 must retries '[1-9][0-9]{0,5}' 'a whole number from 1 on'
 must restarts '0|[1-9][0-9]{0,5}' 'a whole number from 0 on'
@@ -71,8 +72,6 @@ read -r prefix allowed <<< "$(sizes "${topology%%-*}")"
 [ "$type" = "$prefix-$size" ] || die 2 "--type=$type contradicts --topology=$topology (did you mean --type=$prefix-$size?)"
 
 command -v gcloud > /dev/null || die 2 'gcloud is not on PATH: install the Google Cloud CLI, then run: gcloud auth login'
-account="$(gcloud auth list --filter=status:ACTIVE '--format=value(account)')"
-[ -n "$account" ] || die 2 'gcloud has no active account: run: gcloud auth login'
 commit="$(git rev-parse HEAD)" || die 2 'no git work tree here: run it in the folder of the project'
 # The same name as launch/plan.py's: of two workdirs with one last folder, each has a TPU of its own.
 word="${workdir##*/}"
@@ -89,17 +88,44 @@ tpus() { gcloud compute tpus "$@" "--zone=$zone"; }
 reason() { tail -n 1 "$error"; }
 die_of() {  # what cannot be done; of a reason that may pass the code says so
   local code=2
-  if grep -Eqi '\b(408|429|5[0-9][0-9])\b|timed out|unreachable|connection|network|resolve' "$error"; then code=74; fi
+  if is_passing; then code=74; fi
   die "$code" "$1: $(reason)"
 }
-is_absent() { grep -Eqi 'NOT_FOUND|was not found|\b404\b' "$error"; }
-look() {  # sets $now to the TPU's state: absent if there is none, unknown if it cannot be seen, as without a network
-  if now="$(tpus queued-resources describe "$tpu" '--format=value(state.state)' 2> "$error")" && [ -n "$now" ]; then return; fi
-  if is_absent; then now=absent; else now=unknown; fi
+# A number is a status where it stands alone: v3-512 is none, nor is the TPU of runs/404.
+is_passing() {
+  grep -Eqi '(^|[^[:alnum:]_-])(408|429|5[0-9][0-9])\b|timed out|unreachable|connection|network (is|error)|resolve' "$error" ||
+    grep -Eqi 'find the server|\bunavailable\b|\binternal error|\bINTERNAL:|DEADLINE_EXCEEDED' "$error"
 }
+is_absent() { grep -Eqi 'NOT_FOUND|was not found|(^|[^[:alnum:]_-])404\b' "$error"; }
+# Sets $now to the TPU's state: absent if there is none, unknown if it cannot be seen, as without a network. One of another kind
+# than --type says is another job's.
+look() {
+  local answer kind
+  if answer="$(tpus queued-resources describe "$tpu" \
+    '--format=value(state.state,tpu.nodeSpec[0].node.acceleratorType)' 2> "$error")"; then
+    now="${answer%%$'\t'*}"
+    kind="${answer#"$now"}" kind="${kind#$'\t'}"
+    if [ -n "$kind" ] && [ "$kind" != "$type" ]; then
+      theirs="the queued resource $tpu exists and is a $kind; delete it first"
+      now=unknown
+      echo "$theirs" > "$error"
+    fi
+    [ -n "$now" ] || now=unknown
+  elif is_absent; then
+    now=absent
+  else
+    now=unknown
+  fi
+}
+# It takes the place of the subshell that it must be called in: whoever ends that ends gcloud. A machine that has vanished, or
+# does not come, must be noticed: ssh alone would wait for it for hours or minutes, and gcloud starts ssh up to ten times.
 remote() {  # worker, command
-  tpus tpu-vm ssh "$tpu" "--worker=$1" --quiet '--ssh-flag=-o ServerAliveInterval=15' '--ssh-flag=-o ServerAliveCountMax=4' \
-    "--command=$2"
+  exec gcloud compute tpus tpu-vm ssh "$tpu" "--worker=$1" --quiet '--ssh-flag=-o ConnectTimeout=15' \
+    '--ssh-flag=-o ServerAliveInterval=15' '--ssh-flag=-o ServerAliveCountMax=4' "--command=$2" "--zone=$zone"
+}
+pause() {  # seconds; bash holds a signal back until the program in the foreground has ended, but not while it waits
+  sleep "$1" &
+  wait "$!"
 }
 delete() {  # succeeds if the TPU is no more
   local attempt
@@ -107,7 +133,7 @@ delete() {  # succeeds if the TPU is no more
   for attempt in 1 2 3; do
     if tpus queued-resources delete "$tpu" --force --quiet 2> "$error" || is_absent; then return 0; fi
     say "$tpu cannot be deleted: $(reason)"
-    [ "$attempt" -eq 3 ] || sleep "$poll_seconds"
+    [ "$attempt" -eq 3 ] || pause "$poll_seconds"
   done
   return 1
 }
@@ -137,7 +163,7 @@ give_back() {  # whether it was signalled; what this job has asked for or seen i
   look
   if [ -n "$1" ] && [ "$now" = ACTIVE ]; then
     say 'lets the trainer save its state'
-    remote 0 "cd $home && .venv/bin/python -m launch.on_vm stop --name=$tpu" 2>&1
+    (remote 0 "cd $home && .venv/bin/python -m launch.on_vm stop --name=$tpu $(quote "--run=$bucket/$workdir")" 2>&1)
   fi
   if [ -z "$ours" ]; then
     if [ "$now" = absent ]; then return; fi
@@ -154,16 +180,34 @@ clear_up() {
   trap '' INT TERM HUP
   local signalled=''
   if [ "$code" -ge 128 ]; then signalled=yes code=75; fi
+  for job in $(jobs -pr); do kill "$job" 2> /dev/null; done
   if [ -n "$locked" ]; then
     if [ -z "$theirs" ]; then give_back "$signalled"; fi
     gcloud storage rm "$lock" ${mine:+"--if-generation-match=$mine"} --quiet 2> /dev/null
   fi
-  rm -f "$log" "$error" "$log.bundle"
+  rm -rf "$log" "$error" "$log.bundle" "$log.git"
   exit "$code"
 }
 trap clear_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
+
+trainer=()
+for word in "$@"; do
+  if [[ "$word" == --config=* ]]; then  # the machines look for it by its path in the repository
+    file="${word#--config=}" file="${file%%:*}"
+    path="$(git --literal-pathspecs ls-files --full-name -- "$file" 2> /dev/null)"
+    [ -n "$path" ] || die 2 "--config=$file is not in commit ${commit:0:12}, which the machines run: commit it first"
+    git --literal-pathspecs diff --quiet "$commit" -- "$file" ||
+      die 2 "--config=$file differs from commit ${commit:0:12}, which the machines run: commit the change first, or undo it"
+    word="--config=$path${word#"--config=$file"}"
+  fi
+  trainer+=("$word")
+done
+changed="$(git status --porcelain | wc -l)"
+[ "$changed" -eq 0 ] || echo "launch: $changed file(s) differ from commit ${commit:0:12}; the machines run the commit" >&2
+account="$(gcloud auth list --filter=status:ACTIVE '--format=value(account)' 2> "$error")" || die_of 'gcloud auth list'
+[ -n "$account" ] || die 2 'gcloud has no active account: run: gcloud auth login'
 
 owner="$(printf '{"owner": "%s", "host": "%s", "process": "%s", "since": "%s", "machine": "%s", "process_start": "%s"}' \
   "$user" "$(uname -n)" "$$" "$(date -u +%FT%TZ)" "$(machine)" "$(began "$$")")"
@@ -175,13 +219,17 @@ for attempt in 1 2 3; do  # somebody else may take it between our look and our t
   grep -qi '412\|pre-\?condition' "$error" || die_of "--bucket=$bucket cannot be written"
   there="$(generation)"  # before it is read: of what somebody else has made since, nothing is removed
   holder="$(gcloud storage cat "$lock" 2> /dev/null)"
+  if [ "$holder" = "$owner" ]; then  # gcloud got no answer and asked again: it was refused for what it had written itself
+    locked=yes
+    break
+  fi
   if [ "$attempt" -eq 3 ] || { [ -n "$holder" ] && [ -z "$break_lock" ] && ! is_dead; }; then
     die 2 "$lock: the workdir is in use: $holder; if that job is no more: --break_lock"
   fi
   [ -z "$there" ] || gcloud storage rm "$lock" "--if-generation-match=$there" --quiet 2> /dev/null
 done
-for pause in 0 1 1; do  # a lock whose generation is not known could be somebody else's at the end
-  sleep "$pause"
+for seconds in 0 1 1; do  # a lock whose generation is not known could be somebody else's at the end
+  sleep "$seconds"
   mine="$(generation)"
   [ -z "$mine" ] || break
 done
@@ -191,7 +239,12 @@ if gcloud storage ls "$bucket/$workdir/result.json" > /dev/null 2>&1; then
   exit 0
 fi
 if ! gcloud storage ls "$bucket/code/$commit.bundle" > /dev/null 2>&1; then
-  git bundle create -q "$log.bundle" HEAD || die 2 'the code cannot be packed'
+  # A bundle is of a ref, and HEAD may have moved since it was looked at: a copy without files has one that does not.
+  if ! { git clone -q --bare --shared "$(git rev-parse --show-toplevel)" "$log.git" &&
+    git -C "$log.git" update-ref --no-deref HEAD "$commit" &&
+    git -C "$log.git" bundle create -q "$log.bundle" HEAD; }; then
+    die 2 'the code cannot be packed'
+  fi
   gcloud storage cp "$log.bundle" "$bucket/code/$commit.bundle" --quiet 2> "$error" ||
     die_of "--bucket=$bucket cannot be written"
 fi
@@ -204,7 +257,7 @@ back_off() {  # why
   seconds="$(awk -v first="$retry_seconds" -v tries="$tries" \
     'BEGIN { s = first * 2 ^ (tries - 1); print s < 1800 ? s : 1800 }')"
   say "try $tries of $retries failed, the next in $seconds s: $1"
-  sleep "$seconds"
+  pause "$seconds"
 }
 remove() {  # what was taken away or has failed stands in the way of the next one
   until delete; do back_off "$tpu cannot be deleted"; done
@@ -214,8 +267,8 @@ create() {
   if tpus queued-resources create "$tpu" "--node-id=$tpu" "--accelerator-type=$type" "--runtime-version=$runtime_version" \
     "${spot[@]}" --quiet 2> "$error"; then return; fi
   # A request that got through though its answer did not is there already, and will be seen soon.
-  grep -Eqi 'RESOURCE_EXHAUSTED|quota|capacity|stockout|ALREADY_EXISTS|already exists|timed out|unreachable|connection|resolve' \
-    "$error" || die 2 "$type was refused: $(reason)"
+  is_passing || grep -Eqi 'RESOURCE_EXHAUSTED|quota|capacity|stockout|ALREADY_EXISTS|already exists' "$error" ||
+    die 2 "$type was refused: $(reason)"
   back_off "$(reason)"
 }
 
@@ -223,11 +276,12 @@ get() {  # waits until the TPU is there
   local said='' blind=0
   while true; do
     look
+    if [ -n "$theirs" ]; then die 2 "--topology=$topology: $theirs"; fi
     if [ "$now" = unknown ]; then
       blind=$((blind + 1))
       if [ -z "$ours" ] || [ "$blind" -ge "$retries" ]; then die_of "gcloud cannot describe $tpu"; fi
       say "gcloud cannot describe $tpu: $(reason); tried again"
-      sleep "$poll_seconds"
+      pause "$poll_seconds"
       continue
     fi
     ours=yes blind=0
@@ -243,7 +297,7 @@ get() {  # waits until the TPU is there
       *)
         if [ "$now" != "$said" ]; then say "$tpu is $now"; fi
         said="$now"
-        sleep "$poll_seconds" ;;
+        pause "$poll_seconds" ;;
     esac
   done
 }
@@ -273,41 +327,62 @@ install="test -e $home/.git || { gcloud storage cp $bundle code.bundle --quiet &
 git -c advice.detachedHead=false clone --quiet code.bundle $home; } && bash $home/launch/install.sh"
 run="cd $home && $(quote .venv/bin/python -m launch.on_vm run "--name=$tpu" "--topology=$topology" "--run=$bucket/$workdir" \
   "--data_dir=$bucket/data")"
+follow() {  # lines known; shows each further line of the trainer's log once, and leaves in $log what there is to know
+  local line number known="$1"
+  while IFS= read -r line; do
+    case "$line" in
+      'launch: the trainer ended with code '* | 'launch: this TPU trains '*) echo "$line" ;;
+      [0-9]*$'\t'*)
+        number="${line%%$'\t'*}"
+        # gcloud runs its command again when the connection breaks, and the log is read again from the same line on.
+        if [[ "$number" =~ ^[0-9]{1,9}$ ]] && [ "$number" -gt "$known" ]; then
+          known="$number"
+          printf '%s\n' "${line#*$'\t'}" 2> /dev/null >&3 || exec 3> /dev/null
+        fi ;;
+      *) ;;
+    esac
+  done 3>&1 > "$log"
+  echo "known $known" >> "$log"
+}
 broken=0
 while true; do
   get
   say "$tpu is ACTIVE; installs the code on every machine"
-  known=0 silent=0
-  if remote all "$install" 2>&1; then
+  remote all "$install" 2>&1 &
+  if wait "$!"; then
+    known=0 silent=0 broken=0
     say "trains; what follows is the trainer's"
     while true; do
-      # In the background, because a signal must not have to wait for it. What ssh itself says is no line of the trainer's log.
-      remote 0 "$run --after=$known -- $(quote "$@")" | tee "$log" &
-      wait "$!"  # for tee, which has then written all
-      new="$(grep -vc '^launch: the trainer ended' "$log")"
-      known=$((known + new))
+      # What ssh itself says is no line of the trainer's log.
+      remote 0 "$run --after=$known --numbered -- $(quote "${trainer[@]}")" | follow "$known" &
+      wait "$!"  # for the one that follows, which has then written all
+      before="$known" known="$(sed -n 's/^known //p' "$log")"
       ended="$(sed -n 's/^launch: the trainer ended with code //p' "$log" | tail -n 1)"
       theirs="$(grep -m 1 '^launch: this TPU trains ' "$log")"
       if [ -n "$theirs" ]; then die 2 "${theirs#launch: }"; fi
       case "$ended" in
         0 | 2 | 3) exit "$ended" ;;
-        '') if [ "$new" -eq 0 ]; then silent=$((silent + 1)); else silent=0; fi ;;
+        *) ;;
+      esac
+      if is_lost; then break; fi
+      case "$ended" in
+        '') if [ "$known" -eq "$before" ]; then silent=$((silent + 1)); else silent=0; fi ;;
         75) silent=0 ;;  # the machine had it stop, as for maintenance, its state saved; nothing is broken
         *) broken=$((broken + 1)) silent=0 ;;
       esac
-      if is_lost; then break; fi
       if [ "$broken" -gt "$restarts" ] || [ "$silent" -ge "$retries" ]; then
         die 1 "the trainer broke $broken times, the connection $silent times in a row, last code ${ended:-unknown}"
       fi
       say "the TPU is still there; looks on again"
-      sleep "$poll_seconds"
+      pause "$poll_seconds"
     done
   elif ! is_lost; then
     broken=$((broken + 1))
     if [ "$broken" -gt "$restarts" ]; then die 1 'the code cannot be installed'; fi
-    sleep "$poll_seconds"
+    pause "$poll_seconds"
     continue
   fi
   say "$tpu was taken away; it is asked for again"
   remove
+  broken=0
 done

@@ -171,7 +171,8 @@ def describe(name, kind):
               "tpu": {"nodeSpec": [{"node": {"acceleratorType": resource["type"]}}]}}
     if resource["state"] == "FAILED":
       answer["state"]["failedData"] = {"error": {"code": 8, "message": "There is no more capacity in the zone"}}
-    print(resource["state"] if "--format=value(state.state)" in sys.argv else json.dumps(answer))
+    asked = "--format=value(state.state,tpu.nodeSpec[0].node.acceleratorType)"
+    print(f"{resource['state']}\t{resource['type']}" if asked in sys.argv else json.dumps(answer))
 
 
 def kill_machines(name):

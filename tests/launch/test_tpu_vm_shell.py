@@ -13,7 +13,7 @@ from dlsuite.runs.process import start_of
 from launch import lock, plan, topology
 from tests.conftest import ROOT
 from tests.launch.conftest import JOB as PYTHON_JOB
-from tests.launch.conftest import busy, left_alone
+from tests.launch.conftest import PLAIN, busy, left_alone, packed, play_a_new_commit, repository, there
 
 JOB = ("--type=v5litepod-8", "--topology=v5e-8", "--runtime_version=v2-alpha-tpuv5-lite", "--zone=us-west4-a",
        "--bucket=gs://mine",
@@ -21,17 +21,16 @@ JOB = ("--type=v5litepod-8", "--topology=v5e-8", "--runtime_version=v2-alpha-tpu
 TRAINER = ("--", "--config=experiments/vision/lenet5.py:smoke")
 
 
-# A shell cannot trap what was ignored when it started, as Ctrl-C is by all that runs in the background.
-SCRIPT = ("env", "--default-signal=INT,HUP", "bash", str(ROOT / "launch/tpu_vm.sh"))
+SCRIPT = ("bash", str(ROOT / "launch/tpu_vm.sh"))
 
 
-def start(*arguments):
-  return subprocess.Popen([*SCRIPT, *arguments], cwd=ROOT, env=dict(os.environ), text=True, stdout=subprocess.PIPE,
+def start(*arguments, folder=ROOT):
+  return subprocess.Popen([*PLAIN, *SCRIPT, *arguments], cwd=folder, env=dict(os.environ), text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, start_new_session=True)
 
 
-def run(*arguments):
-  process = start(*arguments)
+def run(*arguments, folder=ROOT):
+  process = start(*arguments, folder=folder)
   said, _ = process.communicate(timeout=60)
   return process.returncode, said
 
@@ -56,6 +55,16 @@ def test_a_tpu_that_trains_another_run_is_left_alone(cloud):
   assert not (cloud.bucket / "runs/lenet5.lock").exists()
 
 
+def test_a_tpu_of_that_name_but_another_kind_is_left_alone(cloud):
+  name = plan.parse(PYTHON_JOB).name
+  there(cloud, name, kind="v4-8")
+  code, said = run(*JOB, *TRAINER)
+  assert code == 2
+  assert said.splitlines()[-1] == (f"launch: --topology=v5e-8: the queued resource {name} exists and is a v4-8; "
+                                   "delete it first")
+  assert list(cloud.resources) == [name]
+
+
 def is_released(cloud):
   return cloud.resources == {} and not (cloud.bucket / "runs/lenet5.lock").exists()
 
@@ -70,12 +79,21 @@ def test_a_job_whose_tpu_is_taken_away_twice_goes_on_and_ends(cloud):
   assert is_released(cloud)
 
 
-def test_a_connection_that_breaks_stops_nothing(cloud):
-  cloud.play(trainer=(15, 0), breaks=[4])
+def test_a_connection_that_breaks_stops_nothing_and_shows_each_line_once(cloud):
+  """After the first break gcloud itself runs the same command again, after the second the script does."""
+  cloud.play(trainer=(30, 0), breaks=[4, 15], again=1)
   code, said = run(*JOB, *TRAINER)
   assert code == 0, said
   assert said.count("starts after") == 1
-  assert [line for line in said.splitlines() if line.startswith("step")] == [f"step {i}" for i in range(1, 16)]
+  assert [line for line in said.splitlines() if line.startswith("step")] == [f"step {i}" for i in range(1, 31)]
+
+
+def test_a_trainer_that_ends_with_its_tpu_is_not_broken(cloud):
+  cloud.play(trainer=(1, 9, 2), preempt=[1], late=True)
+  code, said = run(*JOB, "--restarts=1", *TRAINER)
+  assert code == 0, said
+  assert cloud.count("launch.on_vm run") == 3
+  assert said.count("was taken away; it is asked for again") == 1
 
 
 def test_an_outage_here_is_no_loss_of_the_tpu_which_is_given_back_at_the_third_try(cloud):
@@ -164,11 +182,12 @@ def test_the_waits_without_quota_double_and_are_counted_anew_once_there_was_a_tp
                    "try 1 of 5 failed, the next in 0.02 s"]
 
 
-def test_a_signal_while_the_job_waits_for_its_tpu_is_a_stop(cloud):
-  cloud.play(waits=999)
-  process = start(*JOB, *TRAINER)
+@pytest.mark.parametrize(("scenario", "call"), [({"waits": 999}, "describe dlsuite"), ({"slow": 200}, "install.sh")])
+def test_a_signal_while_the_job_waits_for_its_tpu_or_installs_is_a_stop_at_once(cloud, scenario, call):
+  cloud.play(**scenario)
+  process = start(*JOB, "--poll_seconds=200", *TRAINER)
   deadline = time.monotonic() + 30
-  while not cloud.resources:
+  while not (cloud.resources and cloud.calls[-1:] and call in cloud.calls[-1]):
     assert time.monotonic() < deadline
     time.sleep(0.02)
   theirs, ours = json.loads((cloud.bucket / "runs/lenet5.lock").read_text()), lock._owner()
@@ -197,6 +216,8 @@ def test_ctrl_c_saves_the_state_and_gives_the_tpu_back(cloud):
     process.communicate()
   assert process.returncode == 75, said
   assert is_released(cloud)
+  assert cloud.count("launch.on_vm stop") == 1
+  assert "launch: the trainer ended with code 75" in said.splitlines()
 
 
 @pytest.mark.parametrize(("terminal", "steps", "code"), [(False, 4, 0), (True, 600, 75)])
@@ -226,7 +247,8 @@ def test_bad_input_is_refused_in_a_line(cloud, scenario, arguments, expected):
 
 
 @pytest.mark.parametrize(("flag", "value"), [
-  ("poll_seconds", "soon"), ("poll_seconds", "-1"), ("retry_seconds", "0.0"), ("retries", "x"), ("retries", "0"),
+  ("poll_seconds", "soon"), ("poll_seconds", "-1"), ("poll_seconds", "9999999"), ("retry_seconds", "0.0"), ("retries", "x"),
+  ("retries", "0"),
   ("restarts", "x"), ("workdir", "a b"), ("workdir", "../up"), ("workdir", "."), ("workdir", "x;rm"),
   ("topology", "v5e-9"), ("topology", "v5-8"),
   ("type", "v5litepod-16"),
@@ -250,9 +272,34 @@ def test_a_folder_of_odd_characters_reaches_the_machine_as_it_is(cloud):
   cloud.play(trainer=(1, 0), clone=True)
   (cloud.bucket / "it's (mine)/data").mkdir(parents=True)
   cloud.prepared.parent.rename(cloud.bucket / "it's (mine)/data/prepared")
-  code, said = run(*JOB, "--bucket=gs://mine/it's (mine)", *TRAINER)
+  code, said = run(*JOB, "--bucket=gs://mine/it's (mine)", "--", f"--config={ROOT}/experiments/vision/lenet5.py:smoke")
   assert code == 0, said
   assert (cloud.bucket / "it's (mine)/runs/lenet5/result.json").exists()
+  assert cloud.count("-- --config=experiments/vision/lenet5.py:smoke") == 1  # where the machine finds it
+
+
+def test_an_experiment_that_was_changed_since_the_commit_that_the_machines_run_is_refused(cloud, tmp_path):
+  file = repository(tmp_path / "work")
+  (cloud.folder / "bin/git").unlink()
+  code, said = run(*JOB, "--", f"--config={file}:smoke", folder=tmp_path / "work")
+  assert code == 2
+  assert re.fullmatch(rf"launch: --config={file} differs from commit [0-9a-f]{{12}}, which the machines run: commit .*\n", said)
+  assert cloud.calls == []
+
+
+def test_an_experiment_that_is_in_no_commit_is_refused(cloud):
+  (cloud.folder / "new.py").touch()
+  code, said = run(*JOB, "--", f"--config={cloud.folder}/new.py:smoke")
+  assert code == 2
+  assert "is not in commit" in said
+  assert cloud.calls == []
+
+
+def test_the_code_is_that_of_the_commit_that_was_looked_at_though_there_is_a_new_one(cloud):
+  commit = play_a_new_commit(cloud)
+  cloud.play(quota=9)
+  assert run(*JOB, "--retries=1", *TRAINER)[0] == 75
+  assert packed(cloud, commit) == f"{commit} HEAD\n"
 
 
 def test_a_lock_whose_generation_is_not_shown_does_not_stay(cloud):
@@ -322,6 +369,13 @@ def test_the_lock_of_somebody_else_is_taken_only_with_break_lock(cloud, hold, en
     assert run(*JOB, *TRAINER)[0] == 2, other
     assert path.exists()
   assert run(*JOB, "--break_lock", *TRAINER)[0] == 0
+  assert is_released(cloud)
+
+
+def test_a_lock_whose_making_got_no_answer_and_was_tried_again_by_gcloud_is_the_jobs_own(cloud):
+  cloud.play(trainer=(1, 0), unheard=1)
+  code, said = run(*JOB, *TRAINER)
+  assert code == 0, said
   assert is_released(cloud)
 
 
