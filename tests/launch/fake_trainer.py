@@ -30,7 +30,7 @@ def main():
     if stop:
       print("dlsuite: stopped by SIGTERM", flush=True)
       sys.exit(75)
-    time.sleep(0.1)
+    time.sleep(0.05)
   ends = workdir / "ends"
   before = len(ends.read_text()) if ends.exists() else 0
   if code and (sys.argv[3].startswith("--") or before < int(sys.argv[3])):

@@ -51,10 +51,10 @@ def steps(said):
 
 
 def test_a_connection_that_breaks_stops_nothing_and_shows_each_line_once(cloud, capsys):
-  cloud.play(trainer=(20, 0), breaks=[4, 10])
+  cloud.play(trainer=(40, 0), breaks=[4, 20])
   assert tpu_vm.main(JOB) == 0
   said = capsys.readouterr().out
-  assert steps(said) == [f"step {i}" for i in range(1, 21)]
+  assert steps(said) == [f"step {i}" for i in range(1, 41)]
   assert said.count("looks on again") == 2
   assert said.count("starts after") == 1
   assert cloud.count("queued-resources create") == 1
@@ -120,11 +120,11 @@ def test_an_installation_that_fails_gives_the_tpu_back(cloud, capsys):
 
 
 def test_looks_that_fail_while_there_is_no_network_end_nothing(cloud, capsys):
-  cloud.play(trainer=(20, 0), outage=[3, 9], breaks=[5])
+  cloud.play(trainer=(40, 0), outage=[3, 9], breaks=[5])
   assert tpu_vm.main(JOB) == 0
   said = capsys.readouterr().out
   assert "network is unreachable" in said
-  assert steps(said) == [f"step {i}" for i in range(1, 21)]
+  assert steps(said) == [f"step {i}" for i in range(1, 41)]
   assert cloud.count("queued-resources create") == 1
 
 

@@ -98,11 +98,11 @@ def test_a_trainer_that_ends_with_its_tpu_is_not_broken(cloud):
 
 def test_an_outage_here_is_no_loss_of_the_tpu_which_is_given_back_at_the_third_try(cloud):
   """After the first break the resource cannot be seen, after the second its node, and at the end it cannot be deleted twice."""
-  cloud.play(trainer=(12, 0), breaks=[3, 7], outage=[2, 3], outage_node=[1, 2], stuck=2)
+  cloud.play(trainer=(24, 0), breaks=[3, 14], outage=[2, 3], outage_node=[1, 2], stuck=2)
   code, said = run(*JOB, *TRAINER)
   assert code == 0, said
   assert said.count("network is unreachable") == 1
-  assert [line for line in said.splitlines() if line.startswith("step")] == [f"step {i}" for i in range(1, 13)]
+  assert [line for line in said.splitlines() if line.startswith("step")] == [f"step {i}" for i in range(1, 25)]
   assert cloud.count("queued-resources create") == 1
   assert cloud.count("queued-resources delete") == 3
   assert "MAY STILL COST MONEY" not in said
@@ -174,7 +174,7 @@ def test_a_trainer_that_its_machine_has_stopped_is_not_broken(cloud):
 
 
 def test_the_waits_without_quota_double_and_are_counted_anew_once_there_was_a_tpu(cloud):
-  cloud.play(trainer=(10, 0), quota=3, preempt=[3], quota_again=1)
+  cloud.play(trainer=(16, 0), quota=3, preempt=[3], quota_again=1)
   code, said = run(*JOB, "--retry_seconds=0.02", "--retries=5", *TRAINER)
   assert code == 0, said
   waits = [line.partition(": ")[2].partition(":")[0] for line in said.splitlines() if " failed, the next in " in line]
