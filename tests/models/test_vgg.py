@@ -43,7 +43,7 @@ def test_feature_maps_have_the_sizes_of_table_1(vgg16: keras.Model) -> None:
   assert sizes == [(112, 112, 64), (56, 56, 128), (28, 28, 256), (14, 14, 512), (7, 7, 512)]
 
 
-@pytest.mark.parametrize("name", ["VGG16", "VGG19"])
+@pytest.mark.parametrize("name", ["VGG16", pytest.param("VGG19", marks=pytest.mark.slow)])
 def test_logits_are_those_of_keras_with_the_weights_copied_across(name: str, tmp_path) -> None:
   assert name in APPLICATIONS
   assert convert(name, None, str(tmp_path / "out"), side=32, classes=10)["difference"] <= 1e-5
