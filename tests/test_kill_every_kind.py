@@ -27,6 +27,8 @@ KINDS = {
                 "--config.data.train=train[:200]", "--config.data.valid=valid[:40]", "--config.data.test=test[:40]",
                 "--config.data.batch_size=8"],
 }
+# These learn by the same feed and learner as the chain below, whose stages are an autoencoder and a classifier.
+SLOW = {"regression", "autoencoder", "segmentation", "detection"}
 SAVED = {"language_model": "carry/0001", "gan": "learner.discriminator.optimizer/0000", "dqn": "feed/replay/action"}
 
 
@@ -37,7 +39,7 @@ def harness():
   process.close()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in SLOW)) for kind in KINDS])
 def test_two_sigkills_cost_nothing(harness, kind, tmp_path):
   file, *options = KINDS[kind]
   harness.kill(tmp_path, [f"--config=experiments/{file}", *EVERY, *options], seed=sorted(KINDS).index(kind))
