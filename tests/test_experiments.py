@@ -9,6 +9,7 @@ from dlsuite import catalog, modes
 from dlsuite import config as config_lib
 from dlsuite.data.builders.python_library import python_library_dataset_builder as library
 from dlsuite.flags import Options
+from dlsuite.training import fine_tuning
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,8 +199,10 @@ def test_parameters_are_counted_to_the_unit(reference, strategy):
   found = {}
   for stage, config in config_lib.stages_of(catalog.load(reference)).items():
     task = modes.task_of(config, strategy, prepare=False)
-    task.build(1, 0)
-    for name, network in task.networks.items():
+    with strategy.tf.scope():
+      networks = task.build_networks()
+    fine_tuning.freeze(networks, config.optimizer.frozen)
+    for name, network in networks.items():
       trainable = sum(int(v.value.shape.num_elements()) for v in network.trainable_variables)
       found[f"{stage}/{name}" if stage else name] = (trainable, network.count_params())
   assert found == {name: (golden.trainable, golden.total) for name, golden in GOLDENS[reference].items()}
