@@ -213,11 +213,22 @@ SMOKE = [*(f"{path}:smoke" for path in catalog.names()), "experiments/unsupervis
          "experiments/unsupervised/gan.py:mnist,dcgan,smoke",
          "experiments/vision/cifar_resnet.py:se,preactivation,bottleneck,smoke",
          "experiments/vision/transfer.py:probe,smoke", "experiments/vision/transfer.py:scratch,smoke"]
+# Deep networks, whose graphs take long to make, and a chain's second stage by itself: other tests run the models and the chain.
+LONG = {"experiments/vision/se_resnext.py:smoke", "experiments/vision/inception_v3.py:smoke",
+        "experiments/vision/ten_years.py:smoke", "experiments/vision/transfer.py:scratch,smoke"}
+# Analyses that only the slow run draws: those of classifiers, which the plain runs of others draw, and three dear ones.
+OF_CLASSIFIERS = ("confusion_matrix", "mistakes", "first_layer_filters")
+NOT_DRAWN = {
+  "experiments/sequence/lstm.py:smoke": ("compressors",), "experiments/vision/unet.py:smoke": ("segmentation_baselines",),
+  "experiments/unsupervised/denoising.py:smoke": ("first_layer_filters",),
+  "experiments/vision/cifar_resnet.py:se,preactivation,bottleneck,smoke": OF_CLASSIFIERS,
+  "experiments/vision/transfer.py:probe,smoke": OF_CLASSIFIERS,
+  **{f"experiments/vision/{name}.py:smoke": OF_CLASSIFIERS for name in (
+    "alexnet", "cifar_resnet", "densenet", "nin", "resnet", "transfer", "vgg", "wide_resnet", "zfnet")}}
 
 
-@pytest.mark.parametrize("reference", SMOKE)
-def test_the_smoke_run_ends_with_a_result_and_figures(reference, strategy, tmp_path):
-  options = Options(config_lib.stages_of(catalog.load(reference)), str(tmp_path / "run"))
+def smoke(stages, strategy, tmp_path):
+  options = Options(stages, str(tmp_path / "run"))
   modes.run_all(options, strategy)
   for stage, config in options.stages.items():
     folder = tmp_path / "run" / stage
@@ -226,3 +237,17 @@ def test_the_smoke_run_ends_with_a_result_and_figures(reference, strategy, tmp_p
     for name in config.analyses:
       (figure,) = (folder / "figures").glob(f"{name}.*")  # a picture or a film
       assert figure.stat().st_size > 2_000
+
+
+@pytest.mark.parametrize("reference", [reference for reference in SMOKE if reference not in LONG])
+def test_the_smoke_run_ends_with_a_result_and_figures(reference, strategy, tmp_path):
+  stages = config_lib.stages_of(catalog.load(reference))
+  for config in stages.values():
+    config.analyses = tuple(name for name in config.analyses if name not in NOT_DRAWN.get(reference, ()))
+  smoke(stages, strategy, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reference", [reference for reference in SMOKE if reference in LONG or reference in NOT_DRAWN])
+def test_the_whole_smoke_run_ends_with_a_result_and_figures(reference, strategy, tmp_path):
+  smoke(config_lib.stages_of(catalog.load(reference)), strategy, tmp_path)

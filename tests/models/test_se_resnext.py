@@ -9,6 +9,7 @@ from dlsuite.errors import ConfigError
 from dlsuite.models.vision import resnet
 from dlsuite.models.vision.se_resnext import DEPTHS, build
 from tests.models import geometry
+from tests.models.step import finite_step
 
 
 def _by_hand(depth: int, groups: int, group_width: int) -> tuple[int, int]:
@@ -74,6 +75,10 @@ def test_a_gate_scales_the_branch_before_the_addition(resnext: keras.Model) -> N
   assert gate.shape == (None, 1, 1, 512)
 
 
+def test_a_step_with_four_groups_is_finite() -> None:
+  finite_step(build, "float32", 32, groups=4, group_width=4, se_ratio=8, width=8, stem="cifar")
+
+
 def test_impossible_sizes_are_refused() -> None:
   with pytest.raises(ConfigError, match=r"model\.depth=18 must be one of 50, 101, 152"):
     build((32, 32, 3), 10, depth=18)
@@ -86,6 +91,4 @@ def test_impossible_sizes_are_refused() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_a_step_at_224_is_finite(precision: str) -> None:
-  from tests.models.step import finite_step
-
   finite_step(build, precision, 224)
