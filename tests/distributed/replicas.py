@@ -1,12 +1,12 @@
 """Trains small configs on a number of replicas and saves the weights: run by test_parity in a process of its own.
 
-    python tests/distributed/replicas.py --devices=2 --folder=/tmp/parity [--kind=workers]
+    python -m tests.distributed.replicas --devices=2 --folder=/tmp/parity --do parity half [--kind=workers]
 """
 
 import argparse
 import os
 import pathlib
-import sys
+from unittest import mock
 
 import numpy as np
 
@@ -20,6 +20,7 @@ import tensorflow as tf  # noqa: E402
 
 from dlsuite import catalog  # noqa: E402
 from dlsuite.data.pipeline import own_part  # noqa: E402
+from dlsuite.errors import Stopped  # noqa: E402
 from dlsuite.layers.batch_norm import BatchNorm  # noqa: E402
 from dlsuite.plan import Plan  # noqa: E402
 from dlsuite.runs.console import Console  # noqa: E402
@@ -96,10 +97,10 @@ def train(cls, config, strategy, workdir, callbacks=()):
 
 
 def parity(arguments, strategy_of):
-  """Saves the final weights, averages and validation metrics of every case."""
+  """Returns the final weights, averages and validation metrics of the cases."""
   found = {}
-  for name, changes in CASES.items():
-    config = make_config(arguments, changes)
+  for name in arguments.cases:
+    config = make_config(arguments, CASES[name])
     workdir = pathlib.Path(arguments.folder) / f"{name}-{arguments.devices}-{arguments.kind}"
     task = train(Tiny, config, strategy_of(config), str(workdir))
     arrays, _ = checkpoints.collect(task.variables())
@@ -108,8 +109,8 @@ def parity(arguments, strategy_of):
   return found
 
 
-def odd_sizes(arguments, strategy_of):
-  """Saves the metrics over 7 examples: with 4 replicas some get one example, some none."""
+def odd(arguments, strategy_of):
+  """Returns the metrics over 7 examples: with 4 replicas some get one example, some none."""
   found = {}
   for batch_size in (4, 8, 200):
     config = make_config(arguments, {"data.valid": "valid[:7]", "evaluate.batch_size": batch_size})
@@ -120,7 +121,7 @@ def odd_sizes(arguments, strategy_of):
 
 
 def masks(arguments, strategy_of):
-  """Saves what dropout leaves on each replica for equal inputs: [replicas, units] of one step, and of the next."""
+  """Returns what dropout leaves on each replica for equal inputs: [replicas, units] of one step, and of the next."""
   config = make_config(arguments, {})
   strategy = strategy_of(config)
   task = Dropping(config, strategy)
@@ -160,11 +161,11 @@ class Lopsided(Tiny):
 
 
 def half(arguments, strategy_of):
-  """Saves each replica's own weights and scale after steps in float16; the first ones overflow on the last replica alone."""
+  """Returns each replica's own weights and scale after steps in float16; the first ones overflow on the last replica alone."""
   config = make_config(arguments, {"train.precision": "float16", "optimizer.learning_rate": 1e-4})
   strategy = strategy_of(config)
-  learner_lib._FIRST_SCALE = 2.0**15
-  task = train(Lopsided, config, strategy, f"{arguments.folder}/half-{arguments.devices}")
+  with mock.patch.object(learner_lib, "_FIRST_SCALE", 2.0**15):
+    task = train(Lopsided, config, strategy, f"{arguments.folder}/half-{arguments.devices}")
   variables = {"scale": task.learners["main"].variables()["loss_scale"][0]}
   variables |= {v.path: v.value for v in task.networks["classifier"].trainable_variables}
   variables["applied"] = task.learners["main"].optimizer.iterations.value
@@ -185,12 +186,30 @@ class StopAt(keras.callbacks.Callback):
       os.kill(os.getpid(), signal.SIGTERM)
 
 
+def interrupt(arguments, strategy_of):
+  """Stops in the middle; the run is to be gone on with elsewhere."""
+  config = make_config(arguments, {"checkpoint.every_steps": 2, "train.steps_per_call": 1})
+  try:
+    train(Tiny, config, strategy_of(config), f"{arguments.folder}/interrupted", [StopAt(3)])
+  except Stopped:
+    return {}
+  raise AssertionError("the run was not stopped")
+
+
+def resume(arguments, strategy_of):
+  """Returns the final weights of what `interrupt` began and was copied for this number of devices."""
+  config = make_config(arguments, {"checkpoint.every_steps": 2, "train.steps_per_call": 1})
+  task = train(Tiny, config, strategy_of(config), f"{arguments.folder}/resumed-{arguments.devices}", [StopAt(0)])
+  return checkpoints.collect(task.variables())[0]
+
+
 def main():
   parser = argparse.ArgumentParser()
   parser.add_argument("--devices", type=int, default=1)
   parser.add_argument("--kind", default="cpu")
   parser.add_argument("--folder", required=True)
-  parser.add_argument("--do", default="parity")
+  parser.add_argument("--do", nargs="+", default=["parity"])
+  parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
   arguments = parser.parse_args()
   made = []
 
@@ -199,23 +218,10 @@ def main():
       made.append(Strategy.from_config(config))
     return made[0]
 
-  if arguments.do == "interrupt":  # stops in the middle; the run is to be gone on with elsewhere
-    config = make_config(arguments, {"checkpoint.every_steps": 2, "train.steps_per_call": 1})
-    from dlsuite.errors import Stopped
-
-    try:
-      train(Tiny, config, strategy_of(config), f"{arguments.folder}/interrupted", [StopAt(3)])
-    except Stopped:
-      return
-    sys.exit("the run was not stopped")
-  if arguments.do == "resume":
-    config = make_config(arguments, {"checkpoint.every_steps": 2, "train.steps_per_call": 1})
-    task = train(Tiny, config, strategy_of(config), f"{arguments.folder}/resumed-{arguments.devices}", [StopAt(0)])
-    found, _ = checkpoints.collect(task.variables())
-  else:
-    found = {"parity": parity, "odd": odd_sizes, "masks": masks, "half": half}[arguments.do](arguments, strategy_of)
-  if strategy_of(None).is_chief:
-    np.savez(pathlib.Path(arguments.folder) / f"{arguments.do}-{arguments.devices}-{arguments.kind}.npz", **found)
+  for do in (globals()[name] for name in arguments.do):
+    found = do(arguments, strategy_of)
+    if strategy_of(None).is_chief:
+      np.savez(pathlib.Path(arguments.folder) / f"{do.__name__}-{arguments.devices}-{arguments.kind}.npz", **found)
 
 
 if __name__ == "__main__":
