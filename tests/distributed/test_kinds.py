@@ -29,11 +29,17 @@ def run(folder, devices, *do):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-  """What all runs left, by what they did and their number of replicas."""
+def folder(tmp_path_factory):
+  """Where all runs lie."""
   folder = tmp_path_factory.mktemp("kinds")
-  run(folder, 2, "parity", "interrupt")
+  run(folder, 2, "parity", "constant_rate", "interrupt")
   run(folder, 1, "parity", "other_seed", "resume")
+  return folder
+
+
+@pytest.fixture(scope="module")
+def runs(folder):
+  """What all runs left, by what they did and their number of replicas."""
   return {path.stem: dict(np.load(path)) for path in folder.glob("*.npz")}
 
 
@@ -98,7 +104,6 @@ def test_a_state_carried_by_2_replicas_goes_on_on_1(runs):
   assert_same(runs["resume-1"], part(runs["parity-1"], "language_model/"))
 
 
-def test_a_learning_rate_without_schedule_is_recorded_on_2_replicas(tmp_path):
-  run(tmp_path, 2, "constant_rate")
-  rows = [json.loads(line) for line in (tmp_path / "constant_rate-2/metrics.jsonl").read_text().splitlines()]
+def test_a_learning_rate_without_schedule_is_recorded_on_2_replicas(folder):
+  rows = [json.loads(line) for line in (folder / "constant_rate-2/metrics.jsonl").read_text().splitlines()]
   assert {round(row["learning_rate"], 7) for row in rows} == {0.05}
