@@ -186,6 +186,17 @@ class StopAt(keras.callbacks.Callback):
       os.kill(os.getpid(), signal.SIGTERM)
 
 
+class Counting(keras.callbacks.Callback):
+  """Counts the steps that are made, one a call."""
+
+  def __init__(self):
+    super().__init__()
+    self.steps = 0
+
+  def on_train_batch_end(self, batch, logs=None):
+    self.steps += 1
+
+
 def interrupt(arguments, strategy_of):
   """Stops in the middle; the run is to be gone on with elsewhere."""
   config = make_config(arguments, {"checkpoint.every_steps": 2, "train.steps_per_call": 1})
@@ -197,10 +208,11 @@ def interrupt(arguments, strategy_of):
 
 
 def resume(arguments, strategy_of):
-  """Returns the final weights of what `interrupt` began and was copied for this number of devices."""
+  """Returns the final weights of what `interrupt` began and was copied for this number of devices, and the steps it took."""
   config = make_config(arguments, {"checkpoint.every_steps": 2, "train.steps_per_call": 1})
-  task = train(Tiny, config, strategy_of(config), f"{arguments.folder}/resumed-{arguments.devices}", [StopAt(0)])
-  return checkpoints.collect(task.variables())[0]
+  made = Counting()
+  task = train(Tiny, config, strategy_of(config), f"{arguments.folder}/resumed-{arguments.devices}", [made])
+  return checkpoints.collect(task.variables())[0] | {"steps": np.array(made.steps)}
 
 
 def main():
