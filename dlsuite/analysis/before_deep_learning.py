@@ -85,5 +85,5 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
     axis.invert_yaxis()
     axis.grid(visible=False, axis="y")
     axis.set(xlabel=f"error on {len(labels):,} test images (%), less is better", xlim=(0, 1.15 * max(*bars.values(), 0.1)),
-             title=f"{len(train['label']):,} training images of {task.builder.name}")
+             title=f"{task.builder.name}: pipelines learn from {len(train['label']):,} images, the network from all")
   return {name.replace(" ", "_").replace("+", "and"): value for name, value in numbers.items()}

@@ -19,7 +19,7 @@ def asked():
   setup = configparser.ConfigParser()
   setup.read(ROOT / "setup.cfg")
   extras = setup["options.extras_require"]
-  lines = setup["options"]["install_requires"] + "".join(extras[name] for name in ("tpu", "detection", "vision", "driving"))
+  lines = setup["options"]["install_requires"] + "".join(extras[name] for name in ("detection", "vision", "driving"))
   return [Requirement(re.sub(r"\s+#.*", "", line)) for line in lines.splitlines() if line.strip()]
 
 
