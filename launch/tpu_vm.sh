@@ -177,6 +177,8 @@ give_back() {  # whether it was signalled; what this job has asked for or seen i
 }
 clear_up() {
   code=$?
+  # A child that is ended before it has dropped the traps that it was born with is not the job, and gives nothing back.
+  [ "$BASHPID" = "$$" ] || exit 143
   trap '' INT TERM HUP
   local signalled=''
   if [ "$code" -ge 128 ]; then signalled=yes code=75; fi
@@ -194,9 +196,10 @@ trap 'exit 143' TERM HUP
 
 trainer=()
 for word in "$@"; do
+  [[ "$word" != --config && "$word" != -config* ]] || die 2 "$word is not looked at here: write --config=FILE"
   if [[ "$word" == --config=* ]]; then  # the machines look for it by its path in the repository
     file="${word#--config=}" file="${file%%:*}"
-    path="$(git --literal-pathspecs ls-files --full-name -- "$file" 2> /dev/null)"
+    path="$(git -c core.quotePath=false --literal-pathspecs ls-files --full-name -- "$file" 2> /dev/null)"
     [ -n "$path" ] || die 2 "--config=$file is not in commit ${commit:0:12}, which the machines run: commit it first"
     git --literal-pathspecs diff --quiet "$commit" -- "$file" ||
       die 2 "--config=$file differs from commit ${commit:0:12}, which the machines run: commit the change first, or undo it"
@@ -357,6 +360,7 @@ while true; do
       remote 0 "$run --after=$known --numbered -- $(quote "${trainer[@]}")" | follow "$known" &
       wait "$!"  # for the one that follows, which has then written all
       before="$known" known="$(sed -n 's/^known //p' "$log")"
+      known="${known:-$before}"  # where nothing can be written here, as on a full disk, the round counts as silent
       ended="$(sed -n 's/^launch: the trainer ended with code //p' "$log" | tail -n 1)"
       theirs="$(grep -m 1 '^launch: this TPU trains ' "$log")"
       if [ -n "$theirs" ]; then die 2 "${theirs#launch: }"; fi

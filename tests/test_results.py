@@ -110,6 +110,19 @@ def test_every_row_is_of_a_run_that_its_command_would_still_make(row):
   assert identity.fingerprint(config_lib.to_json(config)) == row["fingerprint"]
 
 
+def test_the_baselines_in_the_readme_are_those_of_the_analyses():
+  with open(ROOT / "experiments/analyses.csv", newline="", encoding="utf-8") as f:
+    found = collections.defaultdict(list)
+    for row in csv.DictReader(f):
+      found[row["config"].removeprefix("experiments/vision/"), row["number"]].append(float(row["value"]))
+  text = (ROOT / "README.md").read_text()
+  for line, name in (("histograms of oriented gradients + support vector machine", "HOG_and_SVM"),
+                     ("random forest on pixels", "random_forest_on_pixels"),
+                     ("three nearest neighbours in pixels", "3_nearest_neighbours_in_pixels")):
+    values_of = [found[config, name] for config in ("lenet5.py", "lenet5.py:mnist", "cifar_resnet.py:cifar10,fast")]
+    assert f"| {line} | " + " | ".join(f"{value:.2f}" for value, in values_of) + " |" in text
+
+
 def test_every_row_names_its_commit_and_no_run_is_there_twice():
   assert all(len(row["commit"]) == 12 for row in ROWS)
   keys = [(row["config"], row["overrides"], row["seed"]) for row in ROWS]
