@@ -201,6 +201,22 @@ def test_a_signal_while_the_job_waits_for_its_tpu_or_installs_is_a_stop_at_once(
   assert lock._is_dead(theirs)
 
 
+def test_a_child_that_ends_with_the_traps_it_was_born_with_gives_nothing_back():
+  """bash may run them in a child that is ended between its birth and its first step; here it runs them for certain."""
+  clear_up = re.search(r"^clear_up\(\) \{.*?^\}$", (ROOT / "launch/tpu_vm.sh").read_text(), re.DOTALL | re.MULTILINE)[0]
+  script = f"""set -u
+    locked=yes lock=there theirs='' mine='' log=/nonexistent/log error=/nonexistent/error
+    give_back() {{ echo gives back; }}
+    gcloud() {{ echo removes the lock; }}
+    {clear_up}
+    trap clear_up EXIT
+    (trap clear_up EXIT; exit 0)
+    echo "the child's code is $?"
+    """
+  done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+  assert done.stdout.splitlines() == ["the child's code is 143", "gives back", "removes the lock"], done.stderr
+
+
 def test_ctrl_c_saves_the_state_and_gives_the_tpu_back(cloud):
   cloud.play(trainer=(600, 0))
   process = start(*JOB, *TRAINER)
@@ -292,6 +308,12 @@ def test_an_experiment_that_is_in_no_commit_is_refused(cloud):
   code, said = run(*JOB, "--", f"--config={cloud.folder}/new.py:smoke")
   assert code == 2
   assert "is not in commit" in said
+  assert cloud.calls == []
+
+
+@pytest.mark.parametrize("words", [("--config", "experiments/vision/lenet5.py"), ("-config=experiments/vision/lenet5.py",)])
+def test_an_experiment_that_would_not_be_looked_at_is_refused(cloud, words):
+  assert run(*JOB, "--", *words) == (2, f"launch: {words[0]} is not looked at here: write --config=FILE\n")
   assert cloud.calls == []
 
 
