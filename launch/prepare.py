@@ -45,8 +45,10 @@ def once(shell: Shell, folder: Bucket, name: str, run: str, command: Sequence[st
       return _prepare(shell, folder, name, ours, generation, command, environment)
     there = folder.generation(lock)
     holder = as_object(folder.read(lock))
-    if not seen and holder.get("run") != run:
-      shell.note(f"waits for {name}, which {holder.get('run')} prepares since {holder.get('since')}")
+    if there and not seen and holder.get("run") != run:
+      known = {"run", "since"} <= holder.keys()  # it may be gone by now, or not be ours to read
+      by = f"{holder['run']} prepares since {holder['since']}" if known else "another machine prepares"
+      shell.note(f"waits for {name}, which {by}")
     if there != seen:
       seen, since = there, time.monotonic()
     if there and (holder.get("run") == run or time.monotonic() - since > _LEASE):

@@ -104,27 +104,38 @@ def storage(verb, names, flags):
       if count(found, "looks") <= scenario("blind", 0):
         fail("(gcloud.storage.objects.describe) HTTPError 503: Service Unavailable")
   path = local(url)
-  if verb in ("cp", "rm") and flags.get("if-generation-match", [generation(path)])[0] != generation(path):
-    fail(f"(gcloud.storage.{verb}) HTTPError 412: At least one of the pre-conditions you specified did not hold.")
-  if verb == "cp":
-    source, target = names
-    if target.startswith("gs://"):
-      with state() as found:
-        unheard = "if-generation-match" in flags and count(found, "unheard") <= scenario("unheard", 0)
-      path.parent.mkdir(parents=True, exist_ok=True)
-      path.write_bytes(sys.stdin.buffer.read() if source == "-" else pathlib.Path(source).read_bytes())
-      if unheard:
-        fail("(gcloud.storage.cp) HTTPError 412: At least one of the pre-conditions you specified did not hold.")
-    else:
-      shutil.copyfile(path, target)
+  if verb == "rm" or (verb == "cp" and names[1] == url):
+    change(verb, path, url, None if verb == "rm" else names[0], flags)
   elif not path.exists():
     fail(f"(gcloud.storage.{verb}) One or more URLs matched no objects." if verb == "ls" else f"{url} not found: 404.")
+  elif verb == "cp":
+    shutil.copyfile(path, names[1])
   elif verb == "cat":
     print(path.read_text())
   elif verb == "describe":
     print(generation(path))
-  elif verb == "rm":
-    path.unlink()
+
+
+def change(verb, path, url, source, flags):
+  """Writes or removes an object whole: of two who do so at once one comes first, and nobody reads half of it."""
+  held = f"(gcloud.storage.{verb}) HTTPError 412: At least one of the pre-conditions you specified did not hold."
+  part = path.with_name(f"{path.name}.{os.getpid()}")
+  path.parent.mkdir(parents=True, exist_ok=True)
+  if source:
+    part.write_bytes(sys.stdin.buffer.read() if source == "-" else pathlib.Path(source).read_bytes())
+  with state() as found:
+    if flags.get("if-generation-match", [generation(path)])[0] != generation(path):
+      part.unlink(missing_ok=True)
+      fail(held)
+    if not source and not path.exists():
+      fail(f"{url} not found: 404.")
+    if source:
+      part.replace(path)
+    else:
+      path.unlink()
+    unheard = source and "if-generation-match" in flags and count(found, "unheard") <= scenario("unheard", 0)
+  if unheard:
+    fail(held)
 
 
 # --- TPUs

@@ -69,6 +69,13 @@ def test_the_lock_of_a_machine_that_is_no_more_is_taken_over_of_ones_own_run_at_
   assert not lock(cloud).exists()
 
 
+def test_of_a_lock_that_says_nothing_another_machine_is_named_as_its_holder(cloud, folder, monkeypatch, capsys):
+  monkeypatch.setattr(prepare, "_LEASE", 0.5)
+  lock(cloud).write_text("")
+  assert once(cloud, folder, "gs://mine/a") == 0
+  assert "waits for mnist, which another machine prepares\n" in capsys.readouterr().out
+
+
 def test_a_preparation_that_fails_gives_its_code_and_the_lock_back_and_leaves_no_marker(cloud, folder):
   assert once(cloud, folder, "gs://mine/a", "sys.exit(2)") == 2
   assert [path.name for path in (cloud.bucket / "data/prepared").iterdir()] == [cloud.prepared.name]
