@@ -346,7 +346,8 @@ def _check_modules(config: ConfigDict) -> None:
       raise ConfigError(f"model.{name}={value!r} must be {_TYPE_NAMES.get(annotation, 'of the type ' + annotation)}")
     each = value if isinstance(value, tuple | list) else (value,)
     # Of all models, units or a factor on their number; the limit is far beyond any memory, and below any overflow.
-    demand = "above 0 and at most 1,000,000" if name == "width" else "finite"
+    demand = ("above 0 and at most 1,000,000" if name == "width" else
+              "at least 0 and below 1" if name.endswith("dropout") else "finite")
     if not all(DEMANDS[demand](number) for number in each if isinstance(number, int | float)):
       raise ConfigError(f"model.{name}={value} must be {demand}")
   missing = [name for name, argument in allowed.items() if argument.required and name not in config.model]

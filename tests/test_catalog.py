@@ -30,6 +30,10 @@ def test_every_experiment_loads_and_holds_nothing_wrong():
   ("cifar_resnet.py:cifar10,se,preactivation,bottleneck", "error", 4.39, "none"),
   ("cifar_resnet.py:cifar10,se", "error", None, "none"),
   ("resnet.py:imagenet", "error", 24.7, "none"),  # the authors' repository: one crop
+  ("densenet.py:imagenet,depth=121", "error", 25.0, "none"),  # the authors' repository
+  ("densenet.py:imagenet,depth=121,growth=12", "error", None, "none"),
+  ("nin.py:cifar10", "error", 8.81, "none"),  # Lin et al. 2014, table 1
+  ("nin.py:cifar10,width=0.5", "error", None, "none"),
   ("googlenet.py:imagenet", "top5_error", 10.07, "none"),  # Szegedy et al. 2015, table 3: one model, one crop
 ])
 def test_a_number_is_the_published_one_of_this_network_by_as_many_crops_or_there_is_none(reference, metric, value, looks):

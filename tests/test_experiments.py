@@ -214,8 +214,8 @@ SMOKE = [*(f"{path}:smoke" for path in catalog.names()), "experiments/unsupervis
          "experiments/vision/cifar_resnet.py:se,preactivation,bottleneck,smoke",
          "experiments/vision/transfer.py:probe,smoke", "experiments/vision/transfer.py:scratch,smoke"]
 # Deep networks, whose graphs take long to make, and a chain's second stage by itself: other tests run the models and the chain.
-LONG = {"experiments/vision/se_resnext.py:smoke", "experiments/vision/inception_v3.py:smoke",
-        "experiments/vision/ten_years.py:smoke", "experiments/vision/transfer.py:scratch,smoke"}
+LONG = {*(f"experiments/vision/{name}.py:smoke" for name in ("googlenet", "inception_v3", "se_resnext", "ten_years")),
+        "experiments/vision/transfer.py:scratch,smoke"}
 # Analyses that only the slow run draws: those of classifiers, which the plain runs of others draw, and three dear ones.
 OF_CLASSIFIERS = ("confusion_matrix", "mistakes", "first_layer_filters")
 NOT_DRAWN = {

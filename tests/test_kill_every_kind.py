@@ -27,8 +27,9 @@ KINDS = {
                 "--config.data.train=train[:200]", "--config.data.valid=valid[:40]", "--config.data.test=test[:40]",
                 "--config.data.batch_size=8"],
 }
-# These learn by the same feed and learner as the chain below, whose stages are an autoencoder and a classifier.
-SLOW = {"regression", "autoencoder", "segmentation", "detection"}
+# These learn by the same feed and learner as the chain below, whose stages are an autoencoder and a classifier; that a language
+# model's state goes on is quickly seen by tests/distributed/test_kinds.py too.
+SLOW = {"regression", "autoencoder", "vae", "language_model", "segmentation", "detection"}
 SAVED = {"language_model": "carry/0001", "gan": "learner.discriminator.optimizer/0000", "dqn": "feed/replay/action"}
 
 

@@ -249,6 +249,19 @@ def _difference(theirs: "keras.Model", ours: "keras.Model", application: Applica
   return difference
 
 
+def overrides(found: dict[str, Any]) -> dict[str, object]:
+  """Returns {key of the config: value} for a run of a converted network.
+
+  Args:
+    found: what `convert` returns; of it `mean`, `std`, `model`.
+  """
+  values: dict[str, object] = {f"data.{key}": f"({', '.join(f'{v:.6f}' for v in found[key])})" for key in ("mean", "std")}
+  values |= {f"model.{key}": value for key, value in found["model"].items()}
+  if found["model"].get("auxiliary") is False:
+    values["loss.auxiliary"] = 0.0
+  return values
+
+
 class _Parser(argparse.ArgumentParser):
   """Raises what argparse would print with its usage."""
 
@@ -271,9 +284,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"convert_keras: {e}", file=sys.stderr)
     return e.exit_code
   print(f"{options.out}: {found['application']}, logits differ by {found['difference']:.1e}; for a run of these weights:")
-  values = {f"data.{key}": f"({', '.join(f'{v:.6f}' for v in found[key])})" for key in ("mean", "std")}
-  values |= {f"model.{key}": value for key, value in found["model"].items()}
-  flags = " ".join(f"--config.{key}='{value}'" for key, value in values.items())
+  flags = " ".join(f"--config.{key}='{value}'" for key, value in overrides(found).items())
   print(f"  --init_from={options.out} {flags}")
   return 0
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from dlsuite.data import views
 from dlsuite.errors import ConfigError
 from dlsuite.probes import drawing
 from dlsuite.runs.figures import BLUE, GREY, figure
@@ -12,6 +13,7 @@ from dlsuite.runs.files import Path
 NEEDS = ("image", "label", "predicted", "arrays")
 
 _MOST = 10_000  # training and test images each: a support vector machine's time grows with their square
+_PIXELS = 500_000_000  # numbers in all of either; photographs are fewer
 
 
 def gradients_histogram(images: np.ndarray) -> np.ndarray:
@@ -62,7 +64,9 @@ def errors(train: dict[str, np.ndarray], images: np.ndarray, labels: np.ndarray)
 
 
 def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float] | None:
-  """Draws a bar for each pipeline and one for the network; of large splits the first 10,000 images.
+  """Draws a bar for each pipeline and one for the network; of large splits the first 10,000 images, of large images fewer.
+
+  All look at what the network sees of an image, its middle where that is larger.
 
   Args:
     task: a classification task.
@@ -74,10 +78,12 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
   """
   if not drawing.are_images(found):
     return None
-  train = task.arrays("train", _MOST)
-  images, labels = found["image"][:_MOST], found["label"][:_MOST]
+  most = min(_MOST, max(1, _PIXELS // found["image"][0].size))
+  train = task.arrays("train", most)
+  train["image"] = views.centre(train["image"], *found["image"].shape[1:3])
+  images, labels = found["image"][:most], found["label"][:most]
   numbers = errors(train, images, labels)
-  bars = numbers | {f"network, {task.config.name}": 100 * float(np.mean(found["predicted"][:_MOST] != labels))}
+  bars = numbers | {f"network, {task.config.name}": 100 * float(np.mean(found["predicted"][:most] != labels))}
   with figure(path, size=(8, 3.4)) as (_, axis):
     axis.barh(list(bars), list(bars.values()), color=[GREY] * len(numbers) + [BLUE])
     for i, value in enumerate(bars.values()):

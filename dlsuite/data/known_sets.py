@@ -42,6 +42,11 @@ def is_fast(args: argparse.Namespace, name: str) -> bool:
   return args.fast and name.startswith("cifar")
 
 
+def pictures(name: str) -> tuple[str, ...]:
+  """Returns the analyses of a classifier of images: of ImageNet only what needs not hold all test images in memory."""
+  return ("first_layer_filters",) if name == "imagenet" else ("confusion_matrix", "mistakes", "first_layer_filters")
+
+
 def photographs(c: ConfigDict, name: str, pixels: int = 224) -> None:
   """Reads ImageNet or Imagenette (ten of its classes), cropped to squares and mirrored.
 

@@ -35,13 +35,15 @@ def refuses_small_images(build: Build[P]) -> Build[P]:
     check_rank(build.__module__.rpartition(".")[2], input_shape, 3)
     try:
       return build(input_shape, *args, **kwargs)
-    except ValueError:
+    except ValueError as refused:
       height, width, channels = input_shape
       side = 2 ** min(height, width).bit_length()
       while side <= _LARGEST:
         try:
           network = build((side, side, channels), *args, **kwargs)
-        except ValueError:
+        except ValueError as e:
+          if str(e) == str(refused):  # a size is said with its pixels: it is something else
+            raise
           side *= 2
         else:
           break
@@ -49,8 +51,15 @@ def refuses_small_images(build: Build[P]) -> Build[P]:
         raise
       if (lost := lost_at(network, input_shape)) is None:
         raise
-    name, arriving = lost
-    raise too_small(network.name, (height, width), name, arriving[1:3], smallest_side(network, side)) from None
+      name, arriving = lost
+      side = smallest_side(network, side)
+      while side > 1:  # a network may have smaller windows for smaller images
+        try:
+          network = build((side - 1, side - 1, channels), *args, **kwargs)
+        except ValueError:
+          break
+        side = smallest_side(network, side - 1)
+    raise too_small(network.name, (height, width), name, arriving[1:3], side) from None
 
   return checked
 

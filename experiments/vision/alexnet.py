@@ -62,7 +62,7 @@ def get_config(arg: str = "") -> ConfigDict:
     c.optimizer.schedule.name = "cosine"
     c.optimizer.warmup_epochs = 1.0
     c.checkpoint.monitor = "val_error"
-  c.analyses = ("confusion_matrix", "mistakes", "first_layer_filters")
+  c.analyses = known_sets.pictures(photos)
 
   paper = "Krizhevsky 2014, one tower" if args.one_tower else "Krizhevsky et al. 2012, AlexNet"
   c.reference.update(metric="error", unit="%", paper=paper)

@@ -14,7 +14,7 @@ Deviations:
 1. A small residual backbone from scratch, one grid, no passthrough layer; the papers pre-train on ImageNet.
 2. Cross-entropy for confidence and classes (YOLOv3), complete overlap for the boxes (Zheng et al. 2020) instead of squared
    errors; several anchors may answer for a box and a middle may leave its cell a little (YOLOv4).
-3. Adam and one cosine with a warm-up instead of gradient descent in steps.
+3. Adam and one cosine with a warm-up instead of gradient descent in steps, gradients clipped, weights averaged.
 4. Images are scaled by one factor and filled up with grey (letterbox); the size stays the same all through the training.
 5. `bccd`: boxes without area, one in the training and one in the validation split of the set, are left out.
 The measure is COCO's average precision, by pycocotools on every test image (extra `detection`).

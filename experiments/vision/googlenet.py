@@ -65,7 +65,7 @@ def get_config(arg: str = "") -> ConfigDict:
     c.optimizer.schedule.name = "cosine"
     c.optimizer.warmup_epochs = 1.0
     c.checkpoint.monitor = "val_error"
-  c.analyses = ("confusion_matrix", "mistakes", "first_layer_filters")
+  c.analyses = known_sets.pictures(photos)
 
   c.reference.update(metric="error", unit="%", paper="Szegedy et al. 2015, GoogLeNet")
   if not photos:

@@ -52,7 +52,7 @@ def get_config(arg: str = "") -> ConfigDict:
     c.optimizer.learning_rate = 0.045
     c.optimizer.arguments = {"rho": 0.9, "epsilon": 1.0}
     c.optimizer.schedule.name = "exponential"
-    c.optimizer.schedule.factor = 0.94 ** (100 / 2)  # 6% less every two epochs
+    c.optimizer.schedule.factor = 0.94 ** ((100 - 5) / 2)  # 6% less every two epochs after the warm-up
     c.optimizer.warmup_epochs = 5.0
     c.optimizer.clip.kind, c.optimizer.clip.value = "global_norm", 2.0
     c.optimizer.l2 = 2e-5
@@ -65,7 +65,7 @@ def get_config(arg: str = "") -> ConfigDict:
     c.optimizer.schedule.name = "cosine"
     c.optimizer.warmup_epochs = 1.0
     c.checkpoint.monitor = "val_error"
-  c.analyses = ("confusion_matrix", "mistakes", "first_layer_filters")
+  c.analyses = known_sets.pictures(photos)
 
   c.reference.update(metric="error", unit="%", paper="Szegedy et al. 2016, Inception-v3")
   if not photos:

@@ -57,11 +57,10 @@ def get_config(arg: str = "") -> ConfigDict:
     _digits(c)
 
   c.checkpoint.select = "last"  # as the paper: the weights at the end of the schedule
-  c.analyses = ("confusion_matrix", "mistakes", "first_layer_filters")
+  c.analyses = known_sets.pictures(photos)
 
   c.reference.update(metric="error", unit="%", paper=f"He et al. 2015, ResNet-{depth}")
   if photos == "imagenet":
-    c.analyses = ("first_layer_filters",)
     if depth in _ONE_CROP and not args.v15:
       c.reference.update(value=_ONE_CROP[depth], table="the authors' repository",
                          protocol="1,281,167 training images, one central crop of 50,000 validation images, top-1")

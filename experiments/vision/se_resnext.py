@@ -56,13 +56,12 @@ def get_config(arg: str = "") -> ConfigDict:
     _digits(c, args.resnet)
 
   c.checkpoint.select = "last"
-  c.analyses = ("confusion_matrix", "mistakes", "first_layer_filters")
+  c.analyses = known_sets.pictures(photos)
 
   kind = f"SE-ResNet-{args.depth}" if args.resnet else f"SE-ResNeXt-{args.depth}"
   c.reference.update(metric="error", unit="%", paper=f"Hu et al. 2017, {kind}")
   published = _RESNET if args.resnet else _RESNEXT
   if photos == "imagenet":
-    c.analyses = ("first_layer_filters",)
     if args.depth in published:
       c.reference.update(value=published[args.depth], table="the authors' repository, table 1",
                          protocol="1,281,167 training images, one central crop of 50,000 validation images, top-1")

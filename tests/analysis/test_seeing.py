@@ -86,6 +86,16 @@ def test_the_pipelines_before_deep_learning_come_out_the_same_and_beat_chance_by
   assert before_deep_learning.gradients_histogram(found["image"][:2]).shape == (2, 7 * 7 * 2 * 2 * 9)
 
 
+def test_of_training_images_that_are_larger_the_pipelines_learn_the_middle_that_the_network_sees(task, found, monkeypatch,
+                                                                                                 tmp_path):
+  plain = {word: values[:300] for word, values in task.arrays("train").items()}
+  expected = before_deep_learning.errors(plain, found["image"], found["label"])
+  framed = plain | {"image": np.pad(plain["image"], ((0, 0), (4, 4), (4, 4), (0, 0)), constant_values=255)}
+  monkeypatch.setattr(task, "arrays", lambda split, most: dict(framed))
+  numbers = before_deep_learning.draw(task, found, tmp_path / "pipelines.png")
+  assert list(numbers.values()) == list(expected.values())
+
+
 def test_without_scikit_image_the_extra_is_named(monkeypatch):
   monkeypatch.setitem(sys.modules, "skimage.feature", None)
   with pytest.raises(ConfigError, match="extra `vision`"):

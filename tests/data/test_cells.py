@@ -10,6 +10,7 @@ from dlsuite.data import cells, sources
 from dlsuite.data.builders.isbi2012_em.isbi2012_em_dataset_builder import Builder
 from dlsuite.errors import DataError
 from dlsuite.tasks.segmentation import Segmentation
+from experiments.vision import unet
 
 
 def test_between_two_walls_the_gap_is_their_distance_plus_one_pixel_wherever_one_stands():
@@ -82,6 +83,8 @@ def test_the_sections_of_isbi_2012_come_in_the_stacks_order_with_two_classes(rea
   part = tfds.as_numpy(builder.as_dataset(split="train", batch_size=-1))
   assert part["image"].shape == part["label"].shape == part["gap"].shape == (30, 512, 512, 1)
   assert part["label"].mean() == pytest.approx(0.7804, abs=1e-4)
+  membranes = 1 - part["label"][:20].mean()  # of the sections that train
+  assert np.multiply(unet.WEIGHTS, (membranes, 1 - membranes)) == pytest.approx((0.5, 0.5), abs=0.002)
   inside = part["label"].reshape(30, -1).astype(float)
   alike = np.corrcoef(inside)
   assert np.diag(alike, 1).mean() > 2 * np.abs(alike[np.triu_indices(30, 10)]).mean()  # neighbours resemble each other

@@ -92,9 +92,9 @@ def train(config, strategy, workdir, seed=0, callbacks=()):
 
 
 def parity(arguments, strategy_of, seed=0):
-  """Returns every kind's run."""
+  """Returns each kind's run."""
   found = {}
-  for kind in KINDS:
+  for kind in arguments.kinds:
     config = make_config(kind, arguments.devices)
     workdir = arguments.folder / f"{kind}-{arguments.devices}-{seed}"
     run = train(config, strategy_of(config), workdir, seed)
@@ -136,6 +136,7 @@ def main():
   parser.add_argument("--devices", type=int, default=1)
   parser.add_argument("--folder", type=pathlib.Path, required=True)
   parser.add_argument("--do", nargs="+", default=["parity"])
+  parser.add_argument("--kinds", nargs="+", default=list(KINDS))
   arguments = parser.parse_args()
   made = []
 

@@ -1,5 +1,6 @@
 """The same run of every kind of learning on 1 and on 2 replicas."""
 
+import functools
 import json
 import os
 import subprocess
@@ -15,14 +16,22 @@ NETWORKS = {
   "vae": ["encoder", "decoder"], "gan": ["generator", "discriminator"], "dqn": ["online", "target"],
   "detection": ["detector"], "segmentation": ["segmenter"],
 }
+SLOW = ("regression", "autoencoder", "segmentation")  # one network, one batch a step, as the classifier of test_parity
 TOLERANCE = 1e-6
 
-each_network = pytest.mark.parametrize(
-  ("kind", "network"), [(kind, name) for kind, names in NETWORKS.items() for name in names])
+
+def kinds_and(what):
+  """Parametrises by the kinds and something of each."""
+  return [pytest.param(kind, *more, marks=[pytest.mark.slow] * (kind in SLOW)) for kind in NETWORKS for more in what(kind)]
 
 
-def run(folder, devices, *do):
-  command = [sys.executable, "-m", "tests.distributed.kinds", f"--devices={devices}", f"--folder={folder}", "--do", *do]
+each_kind = pytest.mark.parametrize("kind", kinds_and(lambda kind: [()]))
+each_network = pytest.mark.parametrize(("kind", "network"), kinds_and(lambda kind: [(name,) for name in NETWORKS[kind]]))
+
+
+def run(folder, devices, kinds, *do):
+  command = [sys.executable, "-m", "tests.distributed.kinds", f"--devices={devices}", f"--folder={folder}", "--do", *do,
+             "--kinds", *kinds]
   done = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
                         timeout=400, check=False)
   assert done.returncode == 0, done.stderr[-3000:]
@@ -30,17 +39,30 @@ def run(folder, devices, *do):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-  """Where all runs lie."""
-  folder = tmp_path_factory.mktemp("kinds")
-  run(folder, 2, "parity", "constant_rate", "interrupt")
-  run(folder, 1, "parity", "other_seed", "resume")
+  """Where the runs of the quick kinds lie."""
+  folder, kinds = tmp_path_factory.mktemp("kinds"), [kind for kind in NETWORKS if kind not in SLOW]
+  run(folder, 2, kinds, "parity", "constant_rate", "interrupt")
+  run(folder, 1, kinds, "parity", "other_seed", "resume")
   return folder
 
 
 @pytest.fixture(scope="module")
-def runs(folder):
-  """What all runs left, by what they did and their number of replicas."""
-  return {path.stem: dict(np.load(path)) for path in folder.glob("*.npz")}
+def slow_folder(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("slow_kinds")
+  run(folder, 2, SLOW, "parity")
+  run(folder, 1, SLOW, "parity", "other_seed")
+  return folder
+
+
+@pytest.fixture(scope="module")
+def runs(request):
+  """Gives what the runs of a kind left, by what they did and their number of replicas."""
+  @functools.cache
+  def of(slow):
+    folder = request.getfixturevalue("slow_folder" if slow else "folder")
+    return {path.stem: dict(np.load(path)) for path in folder.glob("*.npz")}
+
+  return lambda kind: of(kind in SLOW)
 
 
 def part(arrays, prefix):
@@ -66,15 +88,15 @@ def assert_same(found, expected):
       np.testing.assert_array_equal(found[name], values, err_msg=name)
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
+@each_kind
 def test_two_replicas_end_in_the_weights_states_and_memory_of_one(runs, kind):
-  one, two = (part(runs[f"parity-{devices}"], f"{kind}/") for devices in (1, 2))
+  one, two = (part(runs(kind)[f"parity-{devices}"], f"{kind}/") for devices in (1, 2))
   assert_same(two, one)
 
 
 @each_network
 def test_the_networks_that_are_compared_have_learnt(runs, kind, network):
-  run = part(runs["parity-1"], f"{kind}/")
+  run = part(runs(kind)["parity-1"], f"{kind}/")
   names = [name.removeprefix("start/") for name in run if name.startswith(f"start/network.{network}/")]
   assert max(np.abs(run[f"end/{name}"] - run[f"start/{name}"]).max() for name in names) > 1000 * TOLERANCE
 
@@ -82,26 +104,27 @@ def test_the_networks_that_are_compared_have_learnt(runs, kind, network):
 @each_network
 def test_other_random_numbers_lead_the_same_weights_elsewhere(runs, kind, network):
   """Else the replicas might draw batches, noise or actions of their own, and the comparison would not see it."""
-  one, other = (part(runs[name], f"{kind}/") for name in ("parity-1", "other_seed-1"))
+  one, other = (part(runs(kind)[name], f"{kind}/") for name in ("parity-1", "other_seed-1"))
   assert furthest(one, other, f"start/network.{network}/") == 0
   assert furthest(one, other, f"end/network.{network}/") > 1000 * TOLERANCE
 
 
 def test_the_language_models_that_are_compared_carry_a_state(runs):
   """In every row, and from batch to batch: with other random numbers it is another."""
-  one, other = (part(runs[name], "language_model/end/carry/") for name in ("parity-1", "other_seed-1"))
+  one, other = (part(runs("language_model")[name], "language_model/end/carry/") for name in ("parity-1", "other_seed-1"))
   assert np.abs(one["0000"]).max(1).min() > 1000 * TOLERANCE
   assert furthest(one, other, "") > 1000 * TOLERANCE
 
 
 def test_the_agents_that_are_compared_have_chosen_by_what_they_saw(runs):
-  one, other = (part(runs[name], "dqn/end/feed/")["replay/action"][-128:] for name in ("parity-1", "other_seed-1"))
+  one, other = (part(runs("dqn")[name], "dqn/end/feed/")["replay/action"][-128:] for name in ("parity-1", "other_seed-1"))
   assert 0.2 < one.mean() < 0.8  # in the last two periods, in which one action in 25 is random
   assert (one != other).any()
 
 
 def test_a_state_carried_by_2_replicas_goes_on_on_1(runs):
-  assert_same(runs["resume-1"], part(runs["parity-1"], "language_model/"))
+  found = runs("language_model")
+  assert_same(found["resume-1"], part(found["parity-1"], "language_model/"))
 
 
 def test_a_learning_rate_without_schedule_is_recorded_on_2_replicas(folder):

@@ -28,6 +28,29 @@ def test_the_smallest_size_works_and_the_one_below_is_refused_with_the_layer():
     build((8, 8, 1))
 
 
+@refuses_small_images
+def adapting(input_shape: tuple[int, ...], rate: float = 0.5) -> keras.Model:
+  """A stride of 2, and a window of up to 5, smaller where less is left, that needs 2 of the pixels: 5x5 are enough."""
+  x = inputs = keras.Input(input_shape)
+  x = layers.Conv2D(2, 3, 2, name="conv")(x)
+  x = layers.Conv2D(2, max(2, min(5, x.shape[1])), name="window")(x)
+  return keras.Model(inputs, layers.Dropout(rate)(layers.Flatten()(x)), name="adapting")
+
+
+def test_the_smallest_size_of_a_network_whose_windows_adapt_is_that_which_builds():
+  assert adapting((5, 5, 1)).output.shape == (None, 2)
+  with pytest.raises(ConfigError, match=r"images of 4x4 are too small for adapting.*'window'.*smallest that work are 5x5"):
+    adapting((4, 4, 1))
+
+
+def test_an_error_that_is_the_same_for_larger_images_is_told_without_building_still_larger_ones(monkeypatch):
+  sides = []
+  monkeypatch.setattr(keras, "Input", lambda shape: sides.append(shape[0]) or keras.KerasTensor((None, *shape)))
+  with pytest.raises(ValueError, match="Invalid value received for argument `rate`"):
+    adapting((32, 32, 1), rate=1.5)
+  assert sides == [32, 64]
+
+
 @pytest.mark.parametrize(("shape", "kind"), [((8, 24, 24, 1), "videos"), ((64,), "examples")])
 def test_what_is_no_image_is_refused(shape, kind):
   with pytest.raises(ConfigError, match=rf"takes images \(H, W, C\), but the data are {kind} of shape {re.escape(str(shape))}"):

@@ -53,6 +53,12 @@ def test_shortcut_keeps_every_second_pixel_and_appends_zero_channels() -> None:
   np.testing.assert_array_equal(y[..., 3:], np.zeros((2, 2, 2, 2)))
 
 
+def test_preactivated_resnet110_has_the_published_count() -> None:
+  # preresnet110_cifar10 in the tests of pytorchcv, which has 1x1 convolutions on its two shortcuts with a stride.
+  assert _by_hand(110)[0] + 16 * 32 + 32 * 64 == 1_730_522
+  assert build((32, 32, 3), 10, depth=20, preactivation=True).count_params() == sum(_by_hand(20))
+
+
 def _bottlenecks_by_hand(depth: int) -> int:
   """Returns trainable parameters: per stage of n blocks of w inner channels 1x1, 3x3 and 1x1 to 4w, and one projection."""
   n = (depth - 2) // 9
@@ -64,8 +70,28 @@ def _bottlenecks_by_hand(depth: int) -> int:
   return weights + 2 * (channels + c) + 256 * 10 + 10
 
 
+@pytest.mark.parametrize(("depth", "bottleneck"), [(20, False), (29, True)])
+def test_a_preactivated_block_adds_to_its_untouched_input_and_nothing_stands_behind_the_sum(depth: int, bottleneck: bool
+                                                                                           ) -> None:
+  # He et al. 2016, equation 4 and figure 1 (b): the shortcut is the identity, and so is what follows the addition.
+  network = build((32, 32, 3), 10, depth=depth, preactivation=True, bottleneck=bottleneck)
+  last = "c" if bottleneck else "b"
+  for stage in (1, 2, 3):
+    for block in (2, 3):  # whose branches then add nothing
+      kernel = network.get_layer(f"stage{stage}_block{block}_{last}").kernel
+      kernel.assign(tf.zeros_like(kernel))
+  sums = [network.get_layer(f"stage{stage}_block{block}_add").output for stage in (1, 2, 3) for block in (1, 2, 3)]
+  image = np.random.default_rng(0).normal(0, 1, (1, 32, 32, 3)).astype(np.float32)
+  found = keras.Model(network.input, sums)(image, training=False)
+  for stage in range(3):
+    assert float(tf.reduce_min(found[3 * stage])) < 0
+    for block in (1, 2):
+      np.testing.assert_array_equal(found[3 * stage + block], found[3 * stage])
+
+
 def test_bottlenecks_make_resnet164() -> None:
   assert round(_bottlenecks_by_hand(164) / 1e6, 1) == 1.7  # He et al. 2016, table 4
+  assert _bottlenecks_by_hand(164) == 1_703_258  # preresnet164bn_cifar10 in the tests of pytorchcv
   network = build((32, 32, 3), 10, depth=29, preactivation=True, bottleneck=True)
   trained = sum(v.shape.num_elements() for v in map(tf.convert_to_tensor, network.trainable_variables))
   assert trained == _bottlenecks_by_hand(29)

@@ -53,6 +53,14 @@ def test_an_image_that_is_too_small_is_refused_with_layer_and_smallest_size() ->
 
 
 @pytest.mark.slow
+def test_the_smallest_size_that_is_told_is_right_for_the_auxiliary_head_too() -> None:
+  arguments = {"width": 0.02, "stem_stride": 1, "stem_pool": False}
+  with pytest.raises(ConfigError, match="smallest that work are 17x17"):
+    build((16, 16, 1), 10, **arguments)
+  assert build((17, 17, 1), 10, **arguments).output["auxiliary"].shape == (None, 10)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_a_step_at_224_is_finite(precision: str) -> None:
   finite_step(build, precision, 224)

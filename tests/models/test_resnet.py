@@ -53,7 +53,8 @@ def test_parameters_are_counted_to_the_unit(depth: int) -> None:
   assert (weighted - projections, projections) == (depth, 4 if depth > 34 else 3)
 
 
-@pytest.mark.parametrize(("name", "depth"), [("ResNet50", 50), pytest.param("ResNet101", 101, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("name", "depth"), [("ResNet50", 50), pytest.param("ResNet101", 101, marks=pytest.mark.slow),
+                                             pytest.param("ResNet152", 152, marks=pytest.mark.slow)])
 def test_logits_are_those_of_keras_with_the_weights_copied_across(name: str, depth: int, tmp_path) -> None:
   assert APPLICATIONS[name].arguments == {"depth": depth}
   # An odd side: unequal padding would show.

@@ -26,11 +26,11 @@ def _by_hand(depth: int, groups: int, group_width: int) -> tuple[int, int]:
   return weights + 2 * channels + c * 1000 + 1000, gates
 
 
-# To the unit without gates: torchvision's documentation of resnet50, resnet101 and resnext50_32x4d. With gates: the tests of
-# pytorchcv, and Hu et al. 2017, table 2 and section 4: 2.5M more than ResNet-50.
+# To the unit without gates: torchvision's documentation of resnet50, resnet101, resnet152 and resnext50_32x4d. With gates: the
+# tests of pytorchcv, and Hu et al. 2017, table 2 and section 4: 2.5M more than ResNet-50.
 @pytest.mark.parametrize(("depth", "groups", "width", "plain", "gated"), [
   (50, 1, 64, 25_557_032, 28_088_024), (101, 1, 64, 44_549_160, 49_326_872), (50, 32, 4, 25_028_904, 27_559_896),
-  (101, 32, 4, 44_177_704, 48_955_416)])
+  (152, 1, 64, 60_192_808, 66_821_848), (101, 32, 4, 44_177_704, 48_955_416)])
 def test_arithmetic_gives_the_published_count(depth: int, groups: int, width: int, plain: int, gated: int) -> None:
   without, gates = _by_hand(depth, groups, width)
   assert (without, without + gates) == (plain, gated)

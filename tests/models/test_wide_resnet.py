@@ -24,7 +24,7 @@ def _by_hand(depth: int, k: int, classes: int) -> tuple[int, int]:
   return weights + 2 * channels + c * classes + classes, 2 * channels
 
 
-# Millions: Zagoruyko & Komodakis 2016, tables 4 and 5; to the unit, WRN-28-10 for 10 and 100 classes in the tests of pytorchcv.
+# Millions: Zagoruyko & Komodakis 2016, tables 4 and 5; to the unit, those of the tests of pytorchcv.
 @pytest.mark.parametrize(("depth", "k", "classes", "millions", "exact"), [
   (28, 10, 10, 36.5, 36_479_194), (28, 10, 100, 36.5, 36_536_884), (16, 8, 10, 11.0, None), (40, 4, 10, 8.9, None),
   (40, 8, 10, 35.7, 35_748_314), (16, 10, 10, 17.1, 17_116_634)])

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from dlsuite import catalog, modes
 from dlsuite import config as config_lib
 from dlsuite.errors import ConfigError, DataError, WorkdirError
 from dlsuite.models.vision import vgg
@@ -50,6 +51,19 @@ def test_init_from_finds_every_weight_and_the_colours_of_the_first_kernel_are_tu
   np.testing.assert_array_equal(ours.get_layer("conv5_3").kernel, theirs.get_layer("block5_conv3").kernel)
   np.testing.assert_array_equal(ours.get_layer("output").bias, theirs.get_layer("predictions").bias)
   assert lines[0].endswith("32 weights matched, 0 did not")
+
+
+@pytest.mark.slow
+def test_inceptions_task_builds_it_with_the_flags_that_are_printed(strategy):
+  config = catalog.load("experiments/vision/inception_v3.py:smoke").copy_and_resolve_references().unlock()
+  arguments = convert_keras.APPLICATIONS["InceptionV3"].arguments
+  for key, value in convert_keras.overrides({"mean": (), "std": (), "model": arguments}).items():
+    if not key.startswith("data."):
+      section, _, name = key.partition(".")
+      config[section][name] = value
+  task = modes.task_of(config, strategy)
+  task.build(4, 0)
+  assert not isinstance(task.networks["classifier"].output, dict)
 
 
 def test_an_unknown_application_is_refused_with_the_nearest(capsys, tmp_path):
