@@ -120,8 +120,8 @@ def change(verb, path, url, source, flags):
   """Writes or removes an object whole: of two who do so at once one comes first, and nobody reads half of it."""
   held = f"(gcloud.storage.{verb}) HTTPError 412: At least one of the pre-conditions you specified did not hold."
   part = path.with_name(f"{path.name}.{os.getpid()}")
-  path.parent.mkdir(parents=True, exist_ok=True)
   if source:
+    path.parent.mkdir(parents=True, exist_ok=True)
     part.write_bytes(sys.stdin.buffer.read() if source == "-" else pathlib.Path(source).read_bytes())
   with state() as found:
     if flags.get("if-generation-match", [generation(path)])[0] != generation(path):
