@@ -12,6 +12,11 @@ def is_cpu() -> bool:
   return not (tf.config.get_visible_devices("GPU") or tf.config.list_logical_devices("TPU"))
 
 
+def emulates(dtype: str) -> bool:
+  """Returns whether this process computes convolutions of a type by other instructions: no CPU has TensorFlow's for float16."""
+  return emulates_bfloat16() if dtype == "bfloat16" else dtype == "float16" and is_cpu()
+
+
 @functools.cache
 def emulates_bfloat16() -> bool:
   """Returns whether this process computes on an x86 CPU without AVX-512, where oneDNN refuses bfloat16 convolutions."""

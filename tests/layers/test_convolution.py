@@ -39,6 +39,24 @@ def test_bfloat16_equals_keras_to_one_rounding(emulated: bool, monkeypatch: pyte
     np.testing.assert_allclose(mine, keras_own, rtol=2**-7, atol=2**-7 * np.abs(keras_own).max())
 
 
+@pytest.mark.parametrize("cpu", [True, False])
+def test_float16_equals_keras_to_a_rounding_of_each_sum(cpu: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+  monkeypatch.setattr(processor, "is_cpu", lambda: cpu)
+  for mine, keras_own in zip(*_both("mixed_float16"), strict=True):
+    np.testing.assert_allclose(mine, keras_own, rtol=2**-8, atol=2**-8 * np.abs(keras_own).max())
+
+
+def test_3_dimensions_equal_keras_in_every_type() -> None:
+  x = tf.constant(np.random.default_rng(0).normal(size=(2, 4, 6, 5, 3)), tf.float32)
+  for dtype, tolerance in (("float32", 1e-5), ("mixed_bfloat16", 2**-7), ("mixed_float16", 2**-8)):
+    ours, theirs = (module.Conv3D(4, 3, padding="same", dtype=dtype) for module in (convolution, keras.layers))
+    for layer in (ours, theirs):
+      layer.build(x.shape)
+    theirs.set_weights(ours.get_weights())
+    for mine, keras_own in zip(_run(ours, x), _run(theirs, x), strict=True):
+      np.testing.assert_allclose(mine, keras_own, rtol=tolerance, atol=tolerance * np.abs(keras_own).max())
+
+
 # Blocks of all groups at once, of four of them, and of one.
 @pytest.mark.parametrize(("channels", "filters", "groups"), [(6, 9, 3), (32, 16, 8), (40, 20, 2)])
 def test_groups_equal_keras_in_outputs_and_gradients(channels: int, filters: int, groups: int) -> None:

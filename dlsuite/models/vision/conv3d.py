@@ -3,7 +3,9 @@
 import keras
 from keras import layers
 
+from dlsuite.layers.convolution import Conv3D
 from dlsuite.layers.image_size import check_rank
+from dlsuite.layers.pooling import MaxPool3D
 
 _PAPER = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 
@@ -34,9 +36,9 @@ def build(input_shape: tuple[int, ...], num_outputs: int, stages: tuple[tuple[in
   for stage, widths in enumerate(stages, 1):
     for i, filters in enumerate(widths):
       name = f"conv{stage}{chr(ord('a') + i)}"
-      x = layers.Conv3D(filters, 3, padding="same", activation="relu", kernel_initializer="he_normal", name=name)(x)
+      x = Conv3D(filters, 3, padding="same", activation="relu", kernel_initializer="he_normal", name=name)(x)
     size = (1 if stage == 1 else 2, 2, 2)
-    x = layers.MaxPool3D(size, padding="same", name=f"pool{stage}")(x)  # [B, T / 2^(stage-1), H / 2^stage, ...]
+    x = MaxPool3D(size, padding="same", name=f"pool{stage}")(x)  # [B, T / 2^(stage-1), H / 2^stage, ...]
   x = layers.Flatten(name="flatten")(x)
   for i, width in enumerate(units, len(stages) + 1):
     x = layers.Dense(width, activation="relu", kernel_initializer="he_normal", name=f"fc{i}")(x)

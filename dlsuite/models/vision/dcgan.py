@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from dlsuite.layers.batch_norm import BatchNorm
+from dlsuite.layers.convolution import Conv2D
 
 
 def build(sample_shape: tuple[int, ...], latent_size: int = 64, width: int = 32, dropout: float = 0.3
@@ -41,9 +42,9 @@ def build(sample_shape: tuple[int, ...], latent_size: int = 64, width: int = 32,
   generator = keras.Model(noise, layers.Activation("tanh", dtype="float32", name="image")(x), name="generator")
 
   x = image = keras.Input(sample_shape, name="image")
-  x = layers.Conv2D(width, 5, 2, "same", name="conv1")(x)  # [B, H/2, W/2, width]
+  x = Conv2D(width, 5, 2, "same", name="conv1")(x)  # [B, H/2, W/2, width]
   x = layers.Dropout(dropout, name="drop1")(layers.LeakyReLU(0.2, name="leaky1")(x))
-  x = layers.Conv2D(2 * width, 5, 2, "same", name="conv2")(x)  # [B, H/4, W/4, 2 width]
+  x = Conv2D(2 * width, 5, 2, "same", name="conv2")(x)  # [B, H/4, W/4, 2 width]
   x = layers.Dropout(dropout, name="drop2")(layers.LeakyReLU(0.2, name="leaky2")(x))
   logits = layers.Dense(1, dtype="float32", name="output")(layers.Flatten(name="flatten")(x))  # [B, 1]
   return {"generator": generator, "discriminator": keras.Model(image, logits, name="discriminator")}

@@ -1,0 +1,17 @@
+"""Keras's pooling of videos in every type, also where TensorFlow has no kernel for it."""
+
+import keras
+import tensorflow as tf
+
+from dlsuite.layers import processor
+
+
+@keras.saving.register_keras_serializable("dlsuite")
+class MaxPool3D(keras.layers.MaxPool3D):
+  """`keras.layers.MaxPool3D`, arguments the same; float16 too on a CPU, where TensorFlow pools bfloat16 and float32 alone."""
+
+  def call(self, inputs: tf.Tensor) -> tf.Tensor:
+    """Pools [B, T, H, W, C]; same dtype."""
+    if not (self.compute_dtype == "float16" and processor.is_cpu()):
+      return super().call(inputs)
+    return tf.cast(super().call(tf.cast(inputs, tf.float32)), inputs.dtype)
