@@ -56,7 +56,7 @@ LATE = {
   "more_random_steps_than_the_memory_holds": ("dqn", "--config.replay.capacity=300 --config.replay.start=1000",
                                               "replay.start=1000", "replay.capacity=300"),
   "dropout_that_leaves_nothing": ("gan", IMAGES + "--config.model.name=vision.maxout_gan --config.model.dropout=1.0 "
-                                  "--config.evaluate.quality=parzen", "model.name='vision.maxout_gan'", "dropout=1", "below 1"),
+                                  "--config.evaluate.quality=parzen", "model.dropout=1.0", "at least 0 and below 1"),
   "a_memory_too_small_for_its_windows": ("dqn", "--config.replay.capacity=24", "replay.capacity=24", "at least 32"),
   "sizes_that_differ_from_stage_to_stage": ("denoising", "--config.classify.model.width=400", "classify.init_from", "(64, 500)",
                                             "(64, 400)"),

@@ -28,8 +28,8 @@ KINDS = {
                 "--config.data.batch_size=8"],
 }
 # These learn by the same feed and learner as the chain below, whose stages are an autoencoder and a classifier; that a language
-# model's state goes on is quickly seen by tests/distributed/test_kinds.py too.
-SLOW = {"regression", "autoencoder", "vae", "language_model", "segmentation", "detection"}
+# model's state and a GAN's two learners go on is quickly seen by tests/distributed/test_kinds.py too.
+SLOW = {"regression", "autoencoder", "vae", "language_model", "gan", "segmentation", "detection"}
 SAVED = {"language_model": "carry/0001", "gan": "learner.discriminator.optimizer/0000", "dqn": "feed/replay/action"}
 
 

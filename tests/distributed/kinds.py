@@ -36,7 +36,7 @@ KINDS = {
   "vae": ("unsupervised/vae.py", {"model.widths": (16,)}),
   "segmentation": ("vision/unet.py", {"model.base": 4, "model.depth": 2, "model.batch_norm": False, "model.dropout": 0.0,
                                       "data.tile": 32, "data.test": "test[:2]", "data.valid": "valid[:3]"}),
-  "gan": ("unsupervised/gan.py", {"model.width": 16, "evaluate.samples": 500}),
+  "gan": ("unsupervised/gan.py", {"model.width": 16, "evaluate.samples": 500, "train.steps_per_call": 1}),
   # The seed of its weights is one whose greedy action changes with the observation.
   "dqn": ("reinforcement/dqn.py", {
     "seed": 7, "model.width": 16, "environment.count": 4, "agent.collect_steps": 16, "agent.gradient_steps": 2,
@@ -45,6 +45,7 @@ KINDS = {
     "strategy.sync_batch_norm": True, "model.widths": (8, 8, 8), "model.blocks": (0, 0, 0), "model.head": 8,
     "data.valid": "valid[:40]", "evaluate.batch_size": 16}),
 }
+RESUMED = ("language_model", "gan")  # a state that is carried from batch to batch; two learners
 RATES = {"autoencoder": 2e-3, "vae": 2e-3, "detection": 2e-3}  # smaller where the loss is a sum over pixels or predictors
 TEXT = 1500  # bytes of each split
 
@@ -115,20 +116,25 @@ def constant_rate(arguments, strategy_of):
 
 
 def interrupt(arguments, strategy_of):
-  """Stops in the middle; the run is to be gone on with elsewhere."""
-  config = make_config("language_model", arguments.devices)
-  try:
-    train(config, strategy_of(config), arguments.folder / "interrupted", callbacks=[StopAt(3)])
-  except Stopped:
-    return {}
-  raise AssertionError("the run was not stopped")
+  """Stops runs in the middle; they are to be gone on with elsewhere."""
+  for kind in RESUMED:
+    config = make_config(kind, arguments.devices)
+    try:
+      train(config, strategy_of(config), arguments.folder / f"interrupted-{kind}", callbacks=[StopAt(3)])
+    except Stopped:
+      continue
+    raise AssertionError(f"the run of {kind} was not stopped")
+  return {}
 
 
 def resume(arguments, strategy_of):
   """Goes on with what `interrupt` began."""
-  config, workdir = make_config("language_model", arguments.devices), arguments.folder / "interrupted"
-  assert [path.name for path in sorted(workdir.glob("checkpoints/state_*.npz"))][-1] == "state_000000003.npz"
-  return train(config, strategy_of(config), workdir)
+  found = {}
+  for kind in RESUMED:
+    config, workdir = make_config(kind, arguments.devices), arguments.folder / f"interrupted-{kind}"
+    assert [path.name for path in sorted(workdir.glob("checkpoints/state_*.npz"))][-1] == "state_000000003.npz"
+    found |= {f"{kind}/{name}": value for name, value in train(config, strategy_of(config), workdir).items()}
+  return found
 
 
 def main():

@@ -122,9 +122,10 @@ def test_the_agents_that_are_compared_have_chosen_by_what_they_saw(runs):
   assert (one != other).any()
 
 
-def test_a_state_carried_by_2_replicas_goes_on_on_1(runs):
-  found = runs("language_model")
-  assert_same(found["resume-1"], part(found["parity-1"], "language_model/"))
+@pytest.mark.parametrize("kind", ["language_model", "gan"])
+def test_a_run_on_2_replicas_that_was_stopped_goes_on_on_1(runs, kind):
+  found, prefix = runs(kind), f"{kind}/"
+  assert_same(part(found["resume-1"], prefix), part(found["parity-1"], prefix))
 
 
 def test_a_learning_rate_without_schedule_is_recorded_on_2_replicas(folder):
