@@ -13,7 +13,8 @@ import pytest
 from tests.conftest import ROOT
 
 CASES = ("plain", "clip_norm", "clip_global_norm", "clip_value", "accumulate", "ema", "sync_batch_norm", "mixed")
-CASES_OF_EIGHT = ("plain", "sync_batch_norm")  # the smallest parts of a batch, and statistics over them
+# Those in which the number of replicas itself takes part: their parts of a batch, its statistics, the partners of a mixture.
+CASES_OF_EIGHT = ("plain", "accumulate", "sync_batch_norm", "mixed")
 TOLERANCE = 1e-6
 
 
@@ -81,6 +82,7 @@ def test_two_replicas_end_in_the_weights_of_one(one, two, case):
   compare(one["parity"], two["parity"], case)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES_OF_EIGHT)
 def test_eight_replicas_end_in_the_weights_of_one(one, eight, case):
   compare(one["parity"], eight["parity"], case)
@@ -126,9 +128,9 @@ def compare_resumed(resumed, whole, interrupted):
     np.testing.assert_allclose(resumed[name], whole[f"plain/{name}"], rtol=0, atol=TOLERANCE, err_msg=name)
 
 
-def test_a_checkpoint_of_2_replicas_goes_on_on_1_and_on_8(folder, one, eight):
-  for resumed in (one["resume"], eight["resume"]):
-    compare_resumed(resumed, one["parity"], folder / "interrupted")
+@pytest.mark.parametrize("replicas", ["one", pytest.param("eight", marks=pytest.mark.slow)])
+def test_a_checkpoint_of_2_replicas_goes_on_on_1_and_on_8(request, folder, one, replicas):
+  compare_resumed(request.getfixturevalue(replicas)["resume"], one["parity"], folder / "interrupted")
 
 
 def test_replicas_skip_a_step_together_if_the_gradient_of_one_overflows(two):
