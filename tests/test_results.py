@@ -121,6 +121,12 @@ def test_the_baselines_in_the_readme_are_those_of_the_analyses():
                      ("three nearest neighbours in pixels", "3_nearest_neighbours_in_pixels")):
     values_of = [found[config, name] for config in ("lenet5.py", "lenet5.py:mnist", "cifar_resnet.py:cifar10,fast")]
     assert f"| {line} | " + " | ".join(f"{value:.2f}" for value, in values_of) + " |" in text
+  isbi, simulated = ({name: found[config, name] for name in ("threshold_error", "forest_error", "threshold_iou", "forest_iou")}
+                     for config in ("unet.py:isbi", "unet.py"))
+  assert ("threshold {:.1f}%, random forest {:.1f}% (foreground IoU {:.3f}, {:.3f}), here".format(
+    *(value for value, in isbi.values()))) in text
+  assert ("threshold {:.1f}%, random forest {:.1f}%, here".format(*(value for value, in list(simulated.values())[:2]))) in text
+  assert found["pilotnet.py", "laps_completed"] == [1.0, 1.0, 1.0] and "10 of 10 unseen tracks whole in each of 3 seeds" in text
 
 
 def test_every_row_names_its_commit_and_no_run_is_there_twice():
