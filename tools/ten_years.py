@@ -68,7 +68,7 @@ def draw(measured: dict[str, list[float]], path: pathlib.Path) -> None:
   published = {name: entry.published for name, entry in ENTRIES.items() if entry.published is not None}
   means = {name: statistics.mean(values) for name, values in measured.items()}
   panels = ((published, "ImageNet, published: top-5 error of the entry (%; 2013: Clarifai)", figures.GREY),
-            (means, "CIFAR-10, here: error after ten minutes each (%)", figures.BLUE))
+            (means, "CIFAR-10, here: error after ten minutes' epochs (%)", figures.BLUE))
   with figures.figure(path, 1, 2, (12, 4.6)) as (_, axes):
     for axis, (values, title, colour) in zip(axes, panels, strict=True):
       names = [f"{ENTRIES[name].name}\n{ENTRIES[name].year}" for name in values]
