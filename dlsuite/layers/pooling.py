@@ -12,6 +12,6 @@ class MaxPool3D(keras.layers.MaxPool3D):
 
   def call(self, inputs: tf.Tensor) -> tf.Tensor:
     """Pools [B, T, H, W, C]; same dtype."""
-    if not (self.compute_dtype == "float16" and processor.is_cpu()):
+    if not processor.emulates(inputs.dtype.name):
       return super().call(inputs)
     return tf.cast(super().call(tf.cast(inputs, tf.float32)), inputs.dtype)

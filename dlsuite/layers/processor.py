@@ -13,7 +13,7 @@ def is_cpu() -> bool:
 
 
 def emulates(dtype: str) -> bool:
-  """Returns whether this process computes convolutions of a type by other instructions: no CPU has TensorFlow's for float16."""
+  """Returns whether this process has no quick kernels, or none, for images in a type: no CPU has TensorFlow's for float16."""
   return emulates_bfloat16() if dtype == "bfloat16" else dtype == "float16" and is_cpu()
 
 

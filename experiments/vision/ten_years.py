@@ -1,4 +1,4 @@
-"""Ten years of ImageNet on CIFAR-10: networks from AlexNet to SE-ResNet and DenseNet, each trained for the same ten minutes.
+"""Ten years of ImageNet on CIFAR-10: networks from AlexNet to SE-ResNet and DenseNet, each trained for ten minutes' epochs.
 
 Papers, and the top-5 errors of their teams' entries in the challenge, of several networks each (Russakovsky et al. 2015,
 "ImageNet large scale visual recognition challenge", arXiv:1409.0575, table 8, and the challenge's pages of 2015 and 2017):

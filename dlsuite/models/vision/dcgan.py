@@ -21,14 +21,12 @@ def build(sample_shape: tuple[int, ...], latent_size: int = 64, width: int = 32,
     `generator`: [B, Z] -> images in [-1, 1]; `discriminator`: [B, H, W, C] -> logits [B, 1], high for real.
 
   Raises:
-    ValueError: if these are no images, a side does not divide by 4, or dropout would leave nothing.
+    ValueError: if these are no images, or a side does not divide by 4.
 
   Source: Radford, Metz & Chintala 2016, section 3 and figure 1 (two levels instead of four, for small images).
   """
   if len(sample_shape) != 3:
     raise ValueError("it makes images (H, W, C)")
-  if not 0 <= dropout < 1:
-    raise ValueError(f"dropout={dropout:g} must be at least 0 and below 1")
   height, width_pixels, channels = sample_shape
   if height % 4 or width_pixels % 4:
     raise ValueError("the sides of the images must divide by 4")

@@ -23,15 +23,13 @@ def build(sample_shape: tuple[int, ...], latent_size: int = 100, width: int = 12
     `generator`: [B, Z] -> images in [-1, 1]; `discriminator`: [B, H, W, C] -> logits [B, 1], high for real.
 
   Raises:
-    ValueError: if these are no images, or dropout would leave nothing.
+    ValueError: if these are no images.
 
   Source: Goodfellow et al. 2014, section 5; sizes and dropout are those of the code that its section 1 points to. The output
   2 sigmoid(x) - 1 is written as tanh(x / 2), whose factor the last layer's weights take up.
   """
   if len(sample_shape) != 3:
     raise ValueError("it makes images (H, W, C)")
-  if not (0 <= input_dropout < 1 and 0 <= dropout < 1):
-    raise ValueError(f"input_dropout={input_dropout:g} and dropout={dropout:g} must be at least 0 and below 1")
   x = noise = keras.Input((latent_size,), name="noise")
   for i in (1, 2):
     x = layers.Dense(width, activation="relu", kernel_initializer="he_normal", name=f"hidden{i}")(x)  # [B, width]
