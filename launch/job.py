@@ -7,16 +7,17 @@ import shlex
 import tempfile
 from collections.abc import Sequence
 
-from dlsuite.errors import DivergedError, Stopped
+from dlsuite.errors import Stopped
 from launch import data
 from launch.bucket import Bucket
+from launch.deletion import delete, delete_or_say, delete_what_was_left
 from launch.errors import FailedError, LaunchError, TakenError, UnavailableError
-from launch.gcloud import GONE, QueuedResource, is_absent, is_passing, is_quota, reason
-from launch.on_vm import BUSY, ENDED
-from launch.say import say
+from launch.gcloud import GONE, QueuedResource, is_passing, is_quota, reason
+from launch.on_vm import ENDED
 from launch.shell import Shell
 from launch.signals import waiting
 from launch.topology import environment
+from launch.trainer_log import Log, judge
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 _THERE = re.compile("ALREADY_EXISTS|already exists")  # the request got through though its answer did not
@@ -251,7 +252,7 @@ class Job:
     self._shell.note("trains" + (" from the first machine" if kind.is_pod else "") + "; what follows is the trainer's")
     self._explain()
     while True:
-      log = _Log(known)
+      log = Log(known)
       command = self._on_vm(
         "run", f"--topology={kind.name}", f"--run={self._run}", f"--data_dir={order.data_dir}", f"--prepare={order.prepare}",
         f"--after={known}", "--numbered", trainer=order.trainer)
@@ -263,7 +264,7 @@ class Job:
         raise TakenError(log.busy)
       if log.code in (0, 2, 3):
         self._pending = False
-        return _judge(log)
+        return judge(log)
       if self._is_lost():
         raise Lost
       broken += log.code not in (None, Stopped.exit_code)  # the machine had it stop, as for maintenance: nothing is broken
@@ -297,87 +298,14 @@ class Job:
 
   def _remove(self) -> None:
     """Deletes what was taken away or has failed, on which nobody trains: it stands in the way of the next one."""
-    while not _delete(self._shell, self._resource, self._patience.poll):
+    while not delete(self._shell, self._resource, self._patience.poll):
       self._back_off(f"{self._resource.name} cannot be deleted")
 
   def _give_back(self) -> None:
     if self._ours:
-      _delete_or_say(self._shell, self._resource, self._patience.poll)
+      delete_or_say(self._shell, self._resource, self._patience.poll)
     elif not self._theirs:
-      give_back_what_was_left(self._shell, self._resource, self._run if self._shared else "", self._patience.poll)
-
-
-def _delete(shell: Shell, resource: QueuedResource, seconds: float) -> bool:
-  """Deletes a TPU, with three tries, so many seconds apart; returns whether it is no more."""
-  shell.note(f"gives {resource.name} back")
-  for attempt in range(3):
-    answer = resource.delete()
-    if answer.code == 0 or is_absent(answer):
-      return True
-    shell.note(f"{resource.name} cannot be deleted: {reason(answer)}")
-    if attempt < 2:
-      shell.sleep(seconds)
-  return False
-
-
-def _delete_or_say(shell: Shell, resource: QueuedResource, seconds: float) -> None:
-  if not _delete(shell, resource, seconds):
-    shell.note(f"ATTENTION: {resource.name} MAY STILL COST MONEY; {resource.by_hand}")
-
-
-def give_back_what_was_left(shell: Shell, resource: QueuedResource, run: str, seconds: float) -> None:
-  """Gives back a TPU that an earlier start of a run has left behind, if there is one.
-
-  Args:
-    shell: what runs the commands.
-    resource: the TPU.
-    run: the address of the run, where a TPU of that name may be another job's: it must be the last that was started there.
-    seconds: between two tries to delete it.
-  """
-  try:
-    if not resource.state()[0]:
-      return
-    said: list[str] = []
-    if run:
-      resource.ssh(f'echo "$(cat dlsuite-job/{resource.name}/run)"', said.append, lambda: True, seconds)
-    if run and run not in said:
-      shell.note(f"ATTENTION: {resource.name} is there and costs money; it is left as it is, since it is not known to be this "
-                 f"run's; if nobody uses it, {resource.by_hand}")
-    else:
-      _delete_or_say(shell, resource, seconds)
-  except LaunchError as e:
-    shell.note(f"whether an earlier start has left {resource.name} behind cannot be seen: {e}")
-
-
-class _Log:
-  """What the trainer has said, each line once, however often its log is read again from the start."""
-
-  def __init__(self, known: int) -> None:
-    self.known, self.last, self.noise, self.busy = known, "", "", ""
-    self.code: int | None = None
-
-  def take(self, line: str) -> None:
-    """Takes a line that came over the connection."""
-    if line.startswith(ENDED):
-      self.code = int(line.removeprefix(ENDED))
-      return
-    if line.startswith(BUSY):
-      self.busy = line.removeprefix("launch: ")
-      return
-    number, tab, text = line.partition("\t")
-    if not tab or not number.isdigit():
-      self.noise = line.strip() or self.noise  # ssh and gcloud talk of their own
-      return
-    if int(number) > self.known:
-      self.known, self.last = int(number), text or self.last
-      say(text)
-
-
-def _judge(log: _Log) -> None:
-  if log.code == 2:
-    raise LaunchError(f"the trainer refused its input: {log.last}")
-  if log.code == 3:
-    raise DivergedError(f"the training diverged: {log.last}")
+      delete_what_was_left(self._shell, self._resource, self._run if self._shared else "", self._patience.poll)
 
 
 def stopped(name: str) -> Stopped:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dlsuite import config as config_lib
 from dlsuite import identity
 from dlsuite.errors import DlsuiteError
-from launch import data, job, signals
+from launch import data, deletion, job, signals
 from launch.bucket import Bucket
 from launch.errors import LaunchError
 from launch.gcloud import QueuedResource, check_login, reason
@@ -96,7 +96,7 @@ def launch(plan: Plan, shell: Shell) -> None:
     run = bucket.at(plan.workdir) if options.name else ""  # a TPU whose name is made from the workdir works for no other one
     if _check_bucket(plan, bucket, Bucket(shell, options.data_dir, "--data_dir")):
       shell.note(f"the run is complete: {bucket.at(plan.workdir)}")
-      job.give_back_what_was_left(shell, resource, run, options.poll_seconds)
+      deletion.delete_what_was_left(shell, resource, run, options.poll_seconds)
       return
     order = job.Order(commit, plan.workdir, options.data_dir, options.prepare, data.names(plan.stages), plan.trainer)
     patience = job.Patience(options.poll_seconds, options.retry_seconds, options.retries, options.restarts)

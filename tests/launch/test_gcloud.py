@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from launch import job, tpu_vm
+from launch import deletion, tpu_vm
 from launch.errors import LaunchError
 from launch.gcloud import QueuedResource, is_absent, is_passing, is_quota, reason
 from launch.shell import Answer, Shell
@@ -98,7 +98,7 @@ def test_a_gcloud_that_is_no_more_says_nothing_of_the_tpu_which_may_still_cost_m
   with pytest.raises(LaunchError, match="gcloud cannot describe tpu: gcloud: not found"):
     resource.state()
   assert not resource.node_is_lost()
-  job._delete_or_say(Shell(), resource, 0.0)
+  deletion.delete_or_say(Shell(), resource, 0.0)
   assert "ATTENTION: tpu MAY STILL COST MONEY" in capsys.readouterr().out
 
 
