@@ -27,8 +27,8 @@ KINDS = {
                 "--config.data.train=train[:200]", "--config.data.valid=valid[:40]", "--config.data.test=test[:40]",
                 "--config.data.batch_size=8"],
 }
-# These learn by the same feed and learner as the chain below, whose stages are an autoencoder and a classifier; that a language
-# model's state and a GAN's two learners go on is quickly seen by tests/distributed/test_kinds.py too.
+# These learn by the same feed and learner as the classifier of tests/test_kill.py; that a language model's state and a GAN's
+# two learners go on is quickly seen by tests/distributed/test_kinds.py too, and that a chain does by tests/test_chain.py.
 SLOW = {"regression", "autoencoder", "vae", "language_model", "gan", "segmentation", "detection"}
 SAVED = {"language_model": "carry/0001", "gan": "learner.discriminator.optimizer/0000", "dqn": "feed/replay/action"}
 
@@ -50,6 +50,7 @@ def test_two_sigkills_cost_nothing(harness, kind, tmp_path):
   assert len(list(tmp_path.glob("unbroken/frames/*.png"))) == (2 if kind in ("autoencoder", "vae", "gan") else 0)
 
 
+@pytest.mark.slow
 def test_two_sigkills_cost_a_chain_nothing_in_either_stage(harness, tmp_path):
   command = ["--config=experiments/unsupervised/denoising.py", "--config.denoise.model.widths=(16,16)",
              "--config.denoise.model.code_size=4", "--config.classify.model.width=16", *EVERY]
