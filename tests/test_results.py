@@ -10,7 +10,7 @@ import pytest
 from dlsuite import config as config_lib
 from dlsuite import flags, identity
 from tests.conftest import ROOT
-from tools import ten_years
+from tools import compare, ten_years
 
 with open(ROOT / "experiments/results.csv", newline="", encoding="utf-8") as file:
   ROWS = list(csv.DictReader(file))
@@ -38,6 +38,16 @@ def test_a_denoising_autoencoder_helps_a_hundred_labels():
   assert statistics.mean(pretrained) < statistics.mean(scratch)
 
 
+@pytest.mark.parametrize(("a", "b", "said"), [
+  ("cifar_resnet.py:cifar10,fast,epochs=13.6", "cifar_resnet.py:cifar10,fast,se,epochs=11.2",
+   "by pairs {:.2f} more, 95% interval {:.2f} to {:.2f}"),
+  ("transfer.py:cifar10#finetune", "transfer.py:cifar10,scratch", "by pairs {:.2f} less, 95% interval {:.2f} to {:.2f}")])
+def test_the_differences_by_pairs_in_the_readme_are_those_of_the_runs(a, b, said):
+  pairs = compare.paired(f"experiments/vision/{a}", f"experiments/vision/{b}")
+  found = compare.interval([second - first for first, second in pairs.values()])
+  assert said.format(*found) in (ROOT / "README.md").read_text()
+
+
 def test_what_cifar_taught_helps_with_500_images_of_mnist_for_every_seed():
   tuned, scratch = (values(f"experiments/vision/transfer.py:cifar10{which}") for which in ("#finetune", ",scratch"))
   assert len(tuned) == len(scratch) == 3
@@ -48,6 +58,16 @@ def test_the_language_model_beats_gzip_and_xz_on_the_same_text():
   found = values("experiments/sequence/lstm.py")
   assert found
   assert max(found) < XZ < GZIP
+
+
+def test_resnet20_reaches_its_published_error_in_at_most_seventy_minutes():
+  """He et al. 2015, table 6."""
+  found = [row for row in ROWS if row["config"] == "experiments/vision/cifar_resnet.py:cifar10,fast"]
+  assert found and all(float(row["value"]) <= 8.75 and float(row["hours"]) <= 70 / 60 for row in found)
+
+
+def test_the_detector_finds_blood_cells_with_a_mean_average_precision_of_0_6():
+  assert min(values("experiments/vision/detector.py:bccd")) >= 0.6
 
 
 def test_videos_tell_a_movement_and_one_frame_of_them_does_not():
