@@ -62,7 +62,8 @@ def _define() -> flags.FlagValues:
   flags.DEFINE_string("workdir", "", "Folder of the run, local or gs://bucket/run. The same command goes on with a run that "
                       "was stopped.", flag_values=values)
   flags.DEFINE_string("mode", "train", f"One of: {', '.join(MODES)}.", flag_values=values)
-  flags.DEFINE_string("init_from", "", "Workdir of another run whose weights to start from.", flag_values=values)
+  flags.DEFINE_string("init_from", "", "Workdir of another run whose weights to start from; with "
+                      "--mode=evaluate and no --workdir, to measure as they are.", flag_values=values)
   flags.DEFINE_string("data_dir", "", "Folder of the data sets, local or gs://bucket/data; else TFDS_DATA_DIR.",
                       flag_values=values)
   flags.DEFINE_string("split", "test", f"What evaluate and predict read, one of: {', '.join(SPLITS)}.", flag_values=values)
@@ -104,7 +105,8 @@ def parse(argv: list[str]) -> Options:
     raise ConfigError(f"--data_dir={values.data_dir!r}: tfds reads no such path; allowed: a local folder, or e.g. "
                       "gs://bucket/data")
   stages = _stages(values, rest)
-  if values.mode != "describe" and not values.workdir:
+  of_weights = values.mode == "evaluate" and values.init_from and not values.ensemble and list(stages) == [""]
+  if values.mode != "describe" and not values.workdir and not of_weights:
     raise ConfigError(f"--workdir is missing: --mode={values.mode} needs the run's folder, e.g. --workdir=/tmp/run")
   if values.prompt is not None and values.mode != "predict":
     raise ConfigError("--prompt is for --mode=predict")

@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     if not options.stages:
       print(options.message)
       return 0
-    if options.mode != "describe":  # a folder that cannot be used is said at once, before TensorFlow's seconds
+    if options.mode != "describe" and options.workdir:  # a folder that cannot be used is said before TensorFlow's seconds
       if len(options.stages) > 1:
         check_chain_folder(options.workdir, options.stages)
       for folder, config in options.runs():

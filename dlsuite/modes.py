@@ -62,6 +62,9 @@ def run(mode: str, config: ConfigDict, strategy: Strategy, workdir: str, split: 
   if mode == "describe":
     describe(task_of(config, strategy, prepare=False), config, strategy, console)
     return
+  if not workdir:
+    evaluate_weights(config, strategy, console, split, start)
+    return
   record = Record(workdir, config, strategy.is_chief)
   record.check(mode)
   if mode == "train":
@@ -237,18 +240,39 @@ def analyse(config: ConfigDict, strategy: Strategy, record: Record, console: Con
 def evaluate(config: ConfigDict, strategy: Strategy, record: Record, console: Console, split: str) -> dict[str, float]:
   """Prints and returns the metrics of the selected weights on a split; writes nothing."""
   task, chosen = _trained(config, strategy, record)
+  return _measured(task, split, f"weights of step {chosen.step:,}", console)
+
+
+def evaluate_weights(config: ConfigDict, strategy: Strategy, console: Console, split: str, start: str) -> dict[str, float]:
+  """Prints and returns what the weights of another folder score under this config, untrained; writes nothing.
+
+  Raises:
+    WorkdirError: if there is no such folder, or a weight of the config's networks is not in it.
+  """
+  task = _built(config, strategy)
+  if anew := initialization.init_from(start, "", task, console):
+    raise WorkdirError(f"--init_from={start} lacks {len(anew)} of the weights that --mode=evaluate needs: {anew[0]}")
+  return _measured(task, split, f"weights of {start}", console)
+
+
+def _measured(task: Task, split: str, weights: str, console: Console) -> dict[str, float]:
   begin = time.monotonic()
   found = task.measure(split)
-  console.table(f"{config.name}, {config_lib.split_text(config, split)}, weights of step {chosen.step:,}", ["metric", "value"],
+  console.table(f"{task.config.name}, {config_lib.split_text(task.config, split)}, {weights}", ["metric", "value"],
                 [[name, f"{value:.4f}"] for name, value in found.values.items()])
   console.show(f"  {found.count:,} {found.unit} in {duration_text(time.monotonic() - begin)}")
   return found.values
 
 
-def _trained(config: ConfigDict, strategy: Strategy, record: Record) -> tuple[Task, checkpoints.Checkpoint]:
+def _built(config: ConfigDict, strategy: Strategy) -> Task:
   task = task_of(config, strategy)
   plan = Plan.of(config, task.steps_per_epoch)
   task.build(plan.total, plan.warmup)
+  return task
+
+
+def _trained(config: ConfigDict, strategy: Strategy, record: Record) -> tuple[Task, checkpoints.Checkpoint]:
+  task = _built(config, strategy)
   folder = checkpoints.Folder(record.checkpoints, config.checkpoint.keep, record.fingerprint, active=False)
   return task, _load_selected(task, folder)
 

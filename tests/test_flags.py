@@ -65,6 +65,13 @@ def test_describe_needs_no_workdir():
     flags.parse([LENET])
 
 
+def test_evaluate_needs_no_workdir_where_weights_are_given_but_of_a_chain_or_an_ensemble():
+  assert flags.parse([LENET, "--mode=evaluate", "--init_from=run"]).workdir == ""
+  for more in (["--config=experiments/unsupervised/denoising.py"], [LENET, "--ensemble=a,b"]):
+    with pytest.raises(ConfigError, match="--workdir is missing"):
+      flags.parse([*more, "--mode=evaluate", "--init_from=run"])
+
+
 def test_help_names_every_flag_and_every_exit_code():
   text = flags.parse(["--help"]).message
   for word in ("--config", "--workdir", "--mode", "--split", "--init_from", "--list", " 0 ", " 2 ", " 3 ", " 74 ",

@@ -2,10 +2,12 @@
 
     python -m tools.convert_keras --application=VGG16 --out=/tmp/vgg16_imagenet
     python -m dlsuite.main --config=experiments/vision/vgg.py:imagenette --init_from=/tmp/vgg16_imagenet --workdir=/tmp/vgg
+    python -m dlsuite.main --config=experiments/vision/vgg.py:imagenet,v2 --init_from=/tmp/vgg16_imagenet --mode=evaluate
 
 Keras downloads the weights on this machine (or reads them: `--weights=PATH`). They are copied by layer name, and the logits
 of both networks are compared on a random image, each behind its own preparation of the pixels. What our side has to set for
-that, `data.mean` and `data.std`, and the model's arguments stand in `conversion.json` and are printed as flags.
+that, `data.mean` and `data.std`, and the model's arguments stand in `conversion.json` and are printed as flags, which both
+commands need.
 
 Exit codes: 0 written; 2 bad input, no network, or logits that differ, in one line and with nothing written.
 """
@@ -117,7 +119,7 @@ def convert(name: str, weights: str | None, out: str, side: int = 0, classes: in
 
   Returns:
     What `conversion.json` holds: `application`, `weights`, `model` (the builder's arguments), `mean`, `std`, `difference`
-    (the largest between two logits).
+    (the largest between two logits, in units of the largest logit where that is above 1).
 
   Raises:
     ConfigError: if there is no such application.
@@ -245,7 +247,8 @@ def _difference(theirs: "keras.Model", ours: "keras.Model", application: Applica
   found = keras.ops.convert_to_numpy(found["logits"] if isinstance(found, dict) else found)
   difference = float(np.abs(found - expected).max() / max(1.0, np.abs(expected).max()))
   if not difference <= TOLERANCE:
-    raise DataError(f"{application.model}: logits differ by {difference:.2g} from Keras's, more than {TOLERANCE:g}")
+    raise DataError(f"{application.model}: logits differ by {difference:.2g} of the largest from Keras's, more than "
+                    f"{TOLERANCE:g}")
   return difference
 
 
@@ -283,7 +286,8 @@ def main(argv: list[str] | None = None) -> int:
   except DlsuiteError as e:
     print(f"convert_keras: {e}", file=sys.stderr)
     return e.exit_code
-  print(f"{options.out}: {found['application']}, logits differ by {found['difference']:.1e}; for a run of these weights:")
+  print(f"{options.out}: {found['application']}, logits differ by {found['difference']:.1e} of the largest; for a run of these "
+        "weights:")
   flags = " ".join(f"--config.{key}='{value}'" for key, value in overrides(found).items())
   print(f"  --init_from={options.out} {flags}")
   return 0

@@ -75,13 +75,16 @@ def _is_of(group: str, network: str) -> bool:
   return group == f"network.{network}" or (not network and group.startswith("network."))
 
 
-def init_from(run: str, network: str, task: Task, console: Console) -> None:
+def init_from(run: str, network: str, task: Task, console: Console) -> list[str]:
   """Copies every weight whose path and shape agree, and prints the rest.
 
   Args:
     run: another run's workdir; its selected weights are taken, else its newest state.
     network: the only network of that run whose weights are taken, or empty for all.
     task: built; only the networks' weights are set.
+
+  Returns:
+    A line for each weight of the task that begins anew, and why.
 
   Raises:
     WorkdirError: if there is no such run, or nothing matches.
@@ -100,23 +103,23 @@ def init_from(run: str, network: str, task: Task, console: Console) -> None:
   values = {group: {path: found.arrays[f"{group}/{i:04d}"] for i, path in enumerate(paths)}
             for group, paths in found.meta["paths"].items() if _is_of(group, network)}
   fresh = fine_tuning.fresh(task.networks, task.config.init_fresh)
-  matched, reasons, left = 0, [], {(group, path) for group, paths in values.items() for path in paths}
+  matched, anew, left = 0, [], {(group, path) for group, paths in values.items() for path in paths}
   for group, variables in task.weights().items():
     for variable in variables:
       there = _group_of(group, variable.path, values)
       value = values[there][variable.path] if there else None
       left.discard((there, variable.path))
       if id(variable) in fresh:
-        reasons.append(f"{variable.path} {tuple(variable.shape)}: begins anew, as init_fresh says")
+        anew.append(f"{variable.path} {tuple(variable.shape)}: begins anew, as init_fresh says")
       elif value is None:
-        reasons.append(f"{variable.path} {tuple(variable.shape)}: not in the other run")
+        anew.append(f"{variable.path} {tuple(variable.shape)}: not in the other run")
       elif tuple(value.shape) != tuple(variable.shape):
         head = "; the head begins anew" if variable.path.split("/")[0] in _heads(task) else ""
-        reasons.append(f"{variable.path}: shape {tuple(value.shape)} there, {tuple(variable.shape)} here{head}")
+        anew.append(f"{variable.path}: shape {tuple(value.shape)} there, {tuple(variable.shape)} here{head}")
       else:
         variable.assign(value)
         matched += 1
-  reasons += [f"{path} {tuple(values[group][path].shape)}: not in this network" for group, path in sorted(left)]
+  reasons = anew + [f"{path} {tuple(values[group][path].shape)}: not in this network" for group, path in sorted(left)]
   if not matched:
     raise WorkdirError(f"--init_from={run}: no weight agrees in path and shape; first: {reasons[0]}")
   for learner in task.learners.values():
@@ -124,3 +127,4 @@ def init_from(run: str, network: str, task: Task, console: Console) -> None:
   console.line(f"started from {found.path}: {matched} weights matched, {len(reasons)} did not")
   for reason in reasons:
     console.line(f"  {reason}")
+  return anew
