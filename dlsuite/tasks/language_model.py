@@ -197,7 +197,8 @@ class LanguageModel(Supervised):
 
     @tf.function(reduce_retracing=True)
     def step(code: tf.Tensor, states: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
-      logits, *after = network([tf.reshape(code, [1, 1]), *states], training=False)
+      with self.averaged():
+        logits, *after = network([tf.reshape(code, [1, 1]), *states], training=False)
       return tf.cast(logits[0, -1], tf.float32), after
 
     states = [tf.zeros([1, *v.shape[1:]]) for v in self._carry.variables]

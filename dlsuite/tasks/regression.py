@@ -51,7 +51,8 @@ class Regression(Supervised):
 
   def outputs(self, batch: Batch, training: bool) -> tf.Tensor:
     """Returns the predictions in standard deviations of the target, float32 [b]."""
-    return self.networks["regressor"](self.standardize("features", batch["features"]), training=training)[:, 0]
+    found = self.networks["regressor"](self.standardize("features", batch["features"]), training=training)
+    return tf.cast(found, tf.float32)[:, 0]
 
   def losses(self, outputs: tf.Tensor, batch: Batch, training: bool) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Returns each example's squared error [b], and what R2 is worked out from."""

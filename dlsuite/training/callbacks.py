@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from dlsuite.errors import ConfigError, WorkdirError, nearest
 from dlsuite.runs.files import Path, write_text
 from dlsuite.runs.remote import RemotePath
-from dlsuite.training import schedules
+from dlsuite.training import schedules, selection
 
 CSV_FILE = "metrics.csv"
 _SETS_RATE = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
@@ -65,7 +65,7 @@ def model_for(networks: dict[str, keras.Model], optimizer: keras.optimizers.Opti
 
 
 def build(config: ConfigDict, folder: Path, own: list[keras.callbacks.Callback], active: bool = True,
-          optimizers: int = 1) -> list[keras.callbacks.Callback]:
+          optimizers: int = 1, metrics: tuple[str, ...] = ("loss",)) -> list[keras.callbacks.Callback]:
   """Returns the callbacks that the config asks for, then the caller's own.
 
   Args:
@@ -74,14 +74,17 @@ def build(config: ConfigDict, folder: Path, own: list[keras.callbacks.Callback],
     own: the caller's.
     active: whether this process writes files; what decides about training runs on every worker.
     optimizers: how many the task has.
+    metrics: what it reports.
 
   Raises:
-    ConfigError: if a custom callback cannot be found or refuses its arguments.
+    ConfigError: if a custom callback cannot be found or refuses its arguments, or there is no such metric to stop by.
   """
   found: list[keras.callbacks.Callback] = []
   stop = config.early_stopping
   if stop.patience:
-    found.append(keras.callbacks.EarlyStopping(monitor=stop.monitor, mode=stop.mode, patience=stop.patience,
+    # Keras's own "auto" asks a compiled model for its metrics, which ours is not.
+    higher = selection.is_higher_better("early_stopping.monitor", stop.monitor, stop.mode, metrics)
+    found.append(keras.callbacks.EarlyStopping(monitor=stop.monitor, mode="max" if higher else "min", patience=stop.patience,
                                                min_delta=stop.min_delta, restore_best_weights=True))
   if config.callbacks.csv and active:
     table = folder / CSV_FILE

@@ -196,11 +196,13 @@ class Folder:
     return next(filter(None, map(self._try, self._files(_STATE))), None)
 
   def selected(self) -> Checkpoint | None:
-    """Returns the chosen weights that the newest state refers to, or None."""
+    """Returns the chosen weights that the newest state with whole ones refers to, or None."""
     for path in self._files(_STATE):
       state = self._try(path)
-      if state is not None and state.meta.get("selected") is not None:
-        return self._try(self.path / f"{_SELECTED}_{state.meta['selected']:09d}.npz")
+      step = state.meta.get("selected") if state is not None else None
+      found = self._try(self.path / f"{_SELECTED}_{step:09d}.npz") if step is not None else None
+      if found is not None:
+        return found
     return None
 
   def _try(self, path: Path, warns: bool = True) -> Checkpoint | None:

@@ -43,7 +43,7 @@ class Learner:
 
   def __init__(self, networks: Sequence[keras.Model], config: ConfigDict, strategy: Strategy, total_steps: int,
                warmup_steps: int, beside: Sequence[keras.Model] = (), index: int = 0) -> None:
-    self.networks, self._index = tuple(networks), index
+    self._index = index
     self._config, self._strategy = config, strategy
     self.trainable = [v for network in networks for v in network.trainable_variables]
     weights = {id(v) for network in (*networks, *beside) for v in network.weights}
@@ -155,9 +155,9 @@ class Learner:
     options = self._config.optimizer
     kernels = [tf.convert_to_tensor(v) for v in self.trainable if optimizers.is_kernel(v)]
     total = tf.constant(0.0)
-    if options.l1:
+    if options.l1 and kernels:  # of which there is none if all are frozen
       total += options.l1 * tf.add_n([tf.reduce_sum(tf.abs(k)) for k in kernels])
-    if options.l2:
+    if options.l2 and kernels:
       total += options.l2 * tf.add_n([tf.reduce_sum(tf.square(k)) for k in kernels])
     return total / (self._strategy.replicas * parts)
 

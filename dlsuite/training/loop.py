@@ -44,7 +44,8 @@ class Loop:
     self.folder = checkpoints.Folder(record.checkpoints, config.checkpoint.keep, record.fingerprint, record.active)
     self._optimizers = {name: learner.optimizer for name, learner in task.learners.items()}
     self._network = callback_lib.model_for(task.networks, next(iter(self._optimizers.values())))
-    self._callbacks = callback_lib.build(config, record.folder, callbacks or [], record.active, len(self._optimizers))
+    self._callbacks = callback_lib.build(config, record.folder, callbacks or [], record.active, len(self._optimizers),
+                                         task.reported)
     self._feed: Feed | None = None
     self.step = 0
     self._evaluations = 0
@@ -54,8 +55,6 @@ class Loop:
     monitor = config.checkpoint.monitor
     higher = (selection.is_higher_better("checkpoint.monitor", monitor, config.checkpoint.mode, task.reported)
               if config.checkpoint.select == "best" else False)
-    if config.early_stopping.patience:
-      selection.is_higher_better("early_stopping.monitor", config.early_stopping.monitor, "auto", task.reported)
     self.best = selection.Best(higher)
     self._saved_at, self._saved_step = time.monotonic(), -1
     self._steps_per_call = 1

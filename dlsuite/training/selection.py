@@ -5,7 +5,10 @@ import math
 
 from dlsuite.errors import ConfigError, one_of
 
-_HIGHER_IS_BETTER = ("accuracy", "auc", "f1", "score", "reward", "r2", "iou", "bleu", "map")
+# A metric's name is known by one of its words.
+_HIGHER_IS_BETTER = frozenset({"accuracy", "auc", "f1", "score", "reward", "return", "r2", "iou", "dice", "bleu", "map",
+                               "map50", "parzen", "modes", "coverage", "quality"})
+_LOWER_IS_BETTER = frozenset({"loss", "error", "rmse", "absolute", "bits", "nats", "perplexity", "divergence"})
 
 
 def is_higher_better(key: str, monitor: str, mode: str, metrics: tuple[str, ...]) -> bool:
@@ -18,12 +21,16 @@ def is_higher_better(key: str, monitor: str, mode: str, metrics: tuple[str, ...]
     metrics: what the task reports.
 
   Raises:
-    ConfigError: if the task reports no such metric.
+    ConfigError: if the task reports no such metric, or the mode is `auto` and which direction is better is not known.
   """
   known = [f"val_{name}" for name in metrics]
   if monitor not in known:
     raise ConfigError(one_of(key, monitor, known))
-  return mode == "max" or (mode == "auto" and any(word in monitor.split("_") for word in _HIGHER_IS_BETTER))
+  words = set(monitor.split("_"))
+  if mode == "auto" and not words & (_HIGHER_IS_BETTER | _LOWER_IS_BETTER):
+    raise ConfigError(f"{key}={monitor!r}: whether more or less of it is better is not known; set "
+                      f"{key.replace('monitor', 'mode')}=max or min")
+  return mode == "max" or (mode == "auto" and bool(words & _HIGHER_IS_BETTER))
 
 
 @dataclasses.dataclass

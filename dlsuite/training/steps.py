@@ -66,7 +66,7 @@ def replica_train_step(task: Task, strategy: Strategy) -> Callable[[Any, tf.Tens
 
 def evaluate_pass(evaluate_step: Callable[[Any], dict[str, tf.Tensor]], names: Sequence[str], strategy: Strategy,
                   length: int | None = None) -> Callable[[Any, tf.Tensor], tf.Tensor]:
-  """Returns the function (iterator, batches) -> the sums that `names` name, float32 [N].
+  """Returns the function (iterator, batches) -> the sums that `names` name, float64 [N]: float32 counts to 2^24 only.
 
   Args:
     evaluate_step: the sums over one replica's part of a batch, each one number or [K].
@@ -80,9 +80,11 @@ def evaluate_pass(evaluate_step: Callable[[Any], dict[str, tf.Tensor]], names: S
   @tf.function(reduce_retracing=True)
   def run(iterator: Any, count: tf.Tensor) -> tf.Tensor:
     def body(i: tf.Tensor, sums: tf.Tensor) -> tuple:
-      return i + 1, sums + _first(strategy, strategy.tf.run(replica_step, args=(next(iterator),)))
+      found = _first(strategy, strategy.tf.run(replica_step, args=(next(iterator),)))
+      return i + 1, sums + tf.cast(found, tf.float64)
 
-    return tf.while_loop(lambda i, _: i < count, body, (tf.zeros([], tf.int64), tf.zeros([length or len(names)])))[1]
+    nothing = tf.zeros([length or len(names)], tf.float64)
+    return tf.while_loop(lambda i, _: i < count, body, (tf.zeros([], tf.int64), nothing))[1]
 
   return run
 

@@ -192,6 +192,13 @@ def test_early_stopping_ends_the_run_and_survives_a_restart(digits_config, strat
   assert [row["step"] for row in rows(tmp_path / "parts", "valid")] == [4, 8]
 
 
+@pytest.mark.parametrize("monitor", ["val_error", "val_accuracy"])
+def test_early_stopping_knows_the_direction_of_other_metrics_than_the_loss(digits_config, strategy, tmp_path, monitor):
+  digits_config.early_stopping.update(patience=1, min_delta=101.0, monitor=monitor)  # which no metric improves by
+  train(digits_config, strategy, tmp_path / "run")
+  assert [row["step"] for row in rows(tmp_path / "run", "valid")] == [4, 8]
+
+
 def test_early_stopping_restores_the_best_weights(digits_config, strategy, tmp_path):
   """The learning rate ruins the network after the first evaluation, so the first weights must come back and be tested."""
   seen = {}
@@ -306,6 +313,12 @@ def test_l2_adds_its_gradient(digits_config, strategy, tmp_path):
     np.testing.assert_allclose(l2[name], plain[name] - factor * start[name], atol=1e-6, err_msg=name)
 
 
+def test_a_penalty_without_a_kernel_that_learns_is_none(digits_config, strategy):
+  digits_config.optimizer.update(l1=0.1, l2=0.1)
+  network = keras.Sequential([keras.Input([4]), keras.layers.BatchNormalization()])
+  assert float(Learner([network], digits_config, strategy, 4, 0)._penalty(1)) == 0
+
+
 def test_the_interval_of_checkpoints_does_not_change_the_result(digits_config, strategy, tmp_path):
   digits_config.checkpoint.select = "last"
   digits_config.optimizer.ema = 0.9
@@ -321,6 +334,15 @@ def test_a_torn_checkpoint_of_a_later_step_does_not_crowd_out_whole_ones(tmp_pat
   (tmp_path / "state_000000100.npz").write_bytes(b"torn")
   folder.save_state(70, {"a/0000": np.ones(3)}, {}, None)
   assert folder.latest_state().step == 70
+
+
+def test_of_a_state_whose_selected_weights_are_torn_those_of_the_state_before_are_the_selected(tmp_path):
+  folder = checkpoints.Folder(tmp_path, keep=2, fingerprint="f")
+  for step, chosen in ((90, 70), (100, 80)):
+    folder.save_selected(chosen, {"a/0000": np.full(3, chosen)}, {})
+    folder.save_state(step, {"a/0000": np.ones(3)}, {}, chosen)
+  (tmp_path / "selected_000000080.npz").write_bytes(b"torn")
+  assert (folder.latest_state().step, folder.selected().step) == (90, 70)
 
 
 def test_a_kill_during_start_up_leaves_a_folder_that_can_be_used(digits_config, strategy, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from dlsuite.errors import ConfigError
 from dlsuite.training.selection import Best, is_higher_better
 
-METRICS = ("loss", "accuracy", "error")
+METRICS = ("loss", "accuracy", "error", "spread")
 
 
 def chosen(higher, values):
@@ -32,10 +32,23 @@ def test_nan_never_improves_not_even_as_the_first(higher):
 
 @pytest.mark.parametrize(("monitor", "mode", "higher"), [
   ("val_accuracy", "auto", True), ("val_error", "auto", False), ("val_loss", "auto", False),
-  ("val_accuracy", "min", False), ("val_error", "max", True),
+  ("val_accuracy", "min", False), ("val_error", "max", True), ("val_spread", "min", False), ("val_spread", "max", True),
 ])
 def test_the_direction_comes_from_the_metrics_name_unless_the_mode_says_it(monitor, mode, higher):
   assert is_higher_better("checkpoint.monitor", monitor, mode, METRICS) is higher
+
+
+@pytest.mark.parametrize(("higher", "names"), [
+  (True, "balanced_accuracy r2 iou dice mean_iou map map50 return parzen modes coverage high_quality"),
+  (False, "calibration_error top5_error rmse absolute bits_per_byte squared_error reconstruction_loss divergence")])
+def test_the_direction_of_each_metric_that_a_task_reports_is_known(higher, names):
+  for name in names.split():
+    assert is_higher_better("checkpoint.monitor", f"val_{name}", "auto", (name,)) is higher
+
+
+def test_a_metric_whose_direction_is_not_known_is_refused_with_the_key_that_says_it():
+  with pytest.raises(ConfigError, match=r"early_stopping\.monitor='val_spread': .* set early_stopping\.mode=max or min"):
+    is_higher_better("early_stopping.monitor", "val_spread", "auto", METRICS)
 
 
 @pytest.mark.parametrize(("monitor", "nearest"), [
