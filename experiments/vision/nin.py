@@ -35,7 +35,7 @@ _REFERENCES = {
   "digits": {"protocol": "fixed split 1,197/200/400"},
   "cifar10": {"value": 8.81, "table": "table 1",
               "protocol": "50,000 training images, translated and mirrored, 10,000 test images"},
-  "cifar100": {"value": 35.68, "table": "table 2", "protocol": "50,000 training images, 10,000 test images"},
+  "cifar100": {"value": 35.68, "table": "table 2", "protocol": "50,000 training images as they are, 10,000 test images"},
 }
 
 

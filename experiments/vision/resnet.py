@@ -18,7 +18,8 @@ Deviations:
    shift of the colours.
 4. The weight decay of 1e-4 acts on kernels only: as L2 of half that factor, whose gradient is 1e-4 times the kernel.
 5. Batch norm evaluates by moving averages that keep 0.9 a step instead of exact ones after training.
-6. On the digits an eighth of the channels, a 3x3 stem, and one cycle of the learning rate.
+6. On the digits an eighth of the channels, a 3x3 stem, and one cycle of the learning rate. `imagenette`: 60 epochs of batches
+   of 64 from a rate of 0.025.
 
 Cost: ResNet-50 at 224 pixels is 4.1 GFLOP (multiply-adds) an image forward: 90 epochs of ImageNet are meant for 8 accelerators.
 Two CPU cores with AVX-512 train 9.8 images a second: `imagenette` would take 14 hours. The digits: about a minute.

@@ -16,7 +16,7 @@ Deviations:
 2. One central crop at a shorter side of 256 instead of the dense evaluation of whole images at 256 or 384.
 3. The rate falls to a tenth after 45%, 70% and 90% of 74 epochs; the paper lowers it three times when the error stalls.
 4. 10,000 training images are watched instead of trained on; the published validation images are tested on once.
-5. Weight decay acts on kernels only. `batch_norm`, which came later, starts from a rate of 0.05.
+5. Weight decay acts on kernels only. `batch_norm`, which came later, starts from a rate of 0.05; its averages keep 0.9.
 6. The digits and imagenette start from He's initialisation and are trained by Adam and with batches of their own, imagenette
    without a shift of the colours.
 

@@ -15,7 +15,7 @@ def fields(network: keras.Model) -> dict[str, tuple[int, int]]:
   """
   found = {id(network.input): (1, 1)}
   named = {}
-  for layer in network.layers:
+  for layer in network.operations:  # the layers, and what stands between them
     arriving = layer.input if isinstance(layer.input, list) else [layer.input]
     before = [found[id(tensor)] for tensor in arriving if id(tensor) in found]
     if not before or len(layer.output.shape) not in (4, 5):

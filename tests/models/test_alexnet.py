@@ -12,9 +12,9 @@ from tests.models.step import finite_step
 ONE_TOWER = (64, 192, 384, 256, 256)
 
 
-def _count(filters: tuple[int, ...], towers: int) -> int:
+def _count(filters: tuple[int, ...], towers: int, response_norm: bool = True) -> int:
   """Counts at the paper's sizes, with thin hidden layers, and exchanges these for those of the paper."""
-  thin = build((224, 224, 3), 1000, filters=filters, towers=towers, units=8).count_params()
+  thin = build((224, 224, 3), 1000, filters=filters, towers=towers, units=8, response_norm=response_norm).count_params()
   features = 6 * 6 * filters[-1]
   return thin + sum((n + 1) * m for n, m in ((features, 4096), (4096, 4096), (4096, 1000))) - sum(
     (n + 1) * m for n, m in ((features, 8), (8, 8), (8, 1000)))
@@ -37,7 +37,21 @@ def test_without_towers_it_has_the_62378344_parameters_of_the_usual_reading() ->
 
 
 def test_the_single_tower_of_2014_has_the_61100840_parameters_that_torchvision_counts() -> None:
-  assert _count(ONE_TOWER, 1) == 61_100_840
+  assert _count(ONE_TOWER, 1, response_norm=False) == 61_100_840
+
+
+def test_the_single_tower_has_the_two_thousandths_more_parameters_of_its_paper() -> None:
+  """Section 5.1; not so with the 384 filters that its footnote gives the fourth convolution."""
+  towers = _count((96, 256, 384, 384, 256), 2)
+  assert round(_count(ONE_TOWER, 1) / towers, 3) == 1.002
+  assert round(_count((64, 192, 384, 384, 256), 1) / towers, 3) == 1.014
+
+
+def test_the_response_norm_can_be_left_out_as_later_readings_do() -> None:
+  with_norm, without = ([layer.name for layer in build((63, 63, 3), 10, units=8, response_norm=norm).layers[1:]]
+                        for norm in (True, False))
+  assert [name for name in with_norm if name not in ("norm1", "norm2")] == without
+  assert len(with_norm) == len(without) + 2
 
 
 def test_neurons_of_each_layer_are_those_of_figure_2(alexnet: keras.Model) -> None:

@@ -33,10 +33,11 @@ from tests.models.step import finite_step
   (functools.partial(cifar_densenet.build, depth=22), (32, 32, 3), 4, 1 + 2 + 3 * 2 + 1 + 3 * 4 + 2 + 3 * 8),
   (functools.partial(grid_detector.build, num_classes=3), (64, 64, 3), 16, 1 + 2 + 4 + 8 + 16 + 16 + 2 * 32 + 32),
   (pilotnet.build, (66, 200, 3), 8, 1 + 4 + 4 * 2 + 4 * 4 + 2 * 8 + 2 * 8),
+  (frame_lstm.build, (8, 48, 48, 1), 4, 1 + 2 + 1 + 2 * 2 + 2),
   (functools.partial(conv3d.build, units=(8,)), (16, 112, 112, 3), 32,
    1 + 2 + 1 + 2 * 2 + 2 + 2 * (2 * 4) + 4 + 2 * (2 * 8) + 8 + 2 * (2 * 16) + 16),
 ], ids=["googlenet", "nin", "nin_imagenet", "resnet20", "se_resnet20", "preact_resnet20", "densenet", "detector", "pilotnet",
-        "conv3d"])
+        "frame_lstm", "conv3d"])
 def test_stride_and_receptive_field_are_those_of_the_papers_windows(network, shape: tuple[int, ...], stride: int,
                                                                     field: int) -> None:
   assert list(geometry.fields(network(shape, 10)).values())[-1] == (stride, field)

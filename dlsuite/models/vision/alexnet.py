@@ -18,7 +18,8 @@ def build(input_shape: tuple[int, ...], num_outputs: int, filters: tuple[int, ..
   Args:
     input_shape: (H, W, C); the paper's is (224, 224, 3). (227, 227, 3) without padding gives the same sizes.
     num_outputs: number of classes.
-    filters: channels of the five convolutions; (64, 192, 384, 256, 256) with one tower is the later, single-GPU network.
+    filters: channels of the five convolutions; (64, 192, 384, 256, 256) with one tower is torchvision's reading of
+      the later, single-GPU network, whose paper names 384 for the fourth and a count of parameters that speaks for 256.
     towers: into how many groups the second, fourth and fifth convolution are split: the GPUs of the paper.
     response_norm: local response normalisation after the first two convolutions.
     stem_kernel: side of the first convolution's filters; 3 or 5 suits small images.

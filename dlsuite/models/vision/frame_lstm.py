@@ -37,8 +37,7 @@ def build(input_shape: tuple[int, ...], num_outputs: int, widths: tuple[int, ...
   if (before := min(height, width).bit_length() - 1) < len(widths):  # poolings that leave a pixel, each halving the sides
     raise too_small(name, (height, width), f"pool{before + 1}", (height >> before, width >> before), 2 ** len(widths))
   inputs = keras.Input(input_shape)
-  every = keras.ops.reshape(inputs, (-1, height, width, channels))  # [B T, H, W, C]
-  x = inputs[:, frames // 2] if one_frame else every
+  x = inputs[:, frames // 2] if one_frame else keras.ops.reshape(inputs, (-1, height, width, channels))  # [B T, H, W, C]
   for i, filters in enumerate(widths, 1):
     x = Conv2D(filters, 3, padding="same", activation="relu", kernel_initializer="he_normal", name=f"conv{i}")(x)
     x = layers.MaxPool2D(2, name=f"pool{i}")(x)  # [B T, H / 2^i, W / 2^i, filters]

@@ -15,8 +15,8 @@ DOWNSAMPLE = ("1x1", "3x3")
 
 
 def build(input_shape: tuple[int, ...], num_outputs: int, depth: int = 50, groups: int = 32, group_width: int = 4,
-          se_ratio: int = 16, width: int = 64, stem: str = "imagenet", downsample: str = "3x3",
-          zero_gamma: bool = False) -> keras.Model:
+          se_ratio: int = 16, width: int = 64, stem: str = "imagenet", downsample: str = "3x3"
+          ) -> keras.Model:
   """Returns a residual network whose bottlenecks have grouped convolutions and gates.
 
   Args:
@@ -29,7 +29,6 @@ def build(input_shape: tuple[int, ...], num_outputs: int, depth: int = 50, group
     width: channels of the first convolution; each resolution's blocks end with 4, 8, 16 and 32 times as many.
     stem: "imagenet", or "cifar" for images of 32x32 and less.
     downsample: which convolution of a bottleneck has the stride, the first "1x1" or the "3x3".
-    zero_gamma: the last batch norm of each branch starts with factors of 0.
 
   Returns:
     [B, H, W, C] -> logits [B, num_outputs].
@@ -56,7 +55,7 @@ def build(input_shape: tuple[int, ...], num_outputs: int, depth: int = 50, group
       first, second = (1, stride) if downsample == "3x3" else (stride, 1)
       y = norm_relu(convolution(x, inner, 1, first, f"{name}_a"), f"{name}_a")
       y = norm_relu(convolution(y, inner, 3, second, f"{name}_b", groups), f"{name}_b")
-      y = norm(convolution(y, outer, 1, 1, f"{name}_c"), f"{name}_c", zero_gamma)
+      y = norm(convolution(y, outer, 1, 1, f"{name}_c"), f"{name}_c")
       if se_ratio:
         y = squeeze_excite(y, se_ratio, name)
       x = add_relu(x, y, stride, name)
