@@ -194,6 +194,7 @@ CASES = {
   "a_seed_too_large_for_numpy": override("--config.seed=4294967296", "seed=4294967296", "2**32"),
   "a_lion_without_average": override("--config.optimizer.name=lion --config.optimizer.arguments.beta_1=0", "beta_1=0",
                                      "above 0"),
+  "a_mean_of_grey_levels": override("--config.data.mean=(125.3,)", "data.mean=(125.3,) must be from 0 to 1"),
   "a_deviation_of_zero": override("--config.data.std=(0.0,)", "data.std=(0.0,)", "above 0"),
   "a_whole_deviation_of_zero": override("--config.data.std=(0,)", "data.std=(0,)", "above 0"),
   "one_deviation_of_zero": override("--config.data.mean=(0.1,0.2) --config.data.std=(0.5,0.0)", "data.std=(0.5, 0.0)",

@@ -90,7 +90,7 @@ def _of_jpeg(folder: pathlib.Path, seconds: float) -> dict[str, Rate]:
   c.model.name, c.train.epochs, c.checkpoint.select = "vision.resnet", 1.0, "last"
   config = finish(c)
   found: dict[str, Rate] = {}
-  for name, threads in (("jpeg", pipeline.PARALLEL), ("jpeg one thread", 1)):
+  for name, threads in (("jpeg", pipeline.DECODERS), ("jpeg one thread", 1)):
     task = Classification(config, Strategy.from_config(config))
     task.open()
     with _threads(threads):
@@ -103,11 +103,12 @@ def _of_jpeg(folder: pathlib.Path, seconds: float) -> dict[str, Rate]:
 def _threads(count: int) -> Iterator[None]:
   from dlsuite.data import pipeline
 
-  before, pipeline.PARALLEL = pipeline.PARALLEL, count
+  before = pipeline.DECODERS, pipeline.PARALLEL
+  pipeline.DECODERS = pipeline.PARALLEL = count
   try:
     yield
   finally:
-    pipeline.PARALLEL = before
+    pipeline.DECODERS, pipeline.PARALLEL = before
 
 
 def main() -> None:

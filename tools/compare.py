@@ -17,6 +17,8 @@ from scipy import stats
 from dlsuite.errors import ConfigError, DlsuiteError, nearest
 from tools.add_result import TABLE
 
+_LEVEL = 0.95  # share of such intervals that hold the true mean
+
 
 def paired(a: str, b: str) -> dict[int, tuple[float, float]]:
   """Returns {seed: (value of a, value of b)} of two experiments without overrides.
@@ -40,10 +42,10 @@ def paired(a: str, b: str) -> dict[int, tuple[float, float]]:
   return {seed: (first[seed], second[seed]) for seed in common}
 
 
-def interval(differences: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
-  """Returns (mean, lower end, upper end) of Student's confidence interval of a mean."""
+def interval(differences: Sequence[float]) -> tuple[float, float, float]:
+  """Returns (mean, lower end, upper end) of Student's 95% confidence interval of a mean."""
   mean = statistics.mean(differences)
-  half = statistics.stdev(differences) / len(differences) ** 0.5 * float(stats.t.ppf((1 + level) / 2, len(differences) - 1))
+  half = statistics.stdev(differences) / len(differences) ** 0.5 * float(stats.t.ppf((1 + _LEVEL) / 2, len(differences) - 1))
   return mean, mean - half, mean + half
 
 

@@ -14,8 +14,10 @@ import statistics
 import sys
 from collections.abc import Mapping, Sequence
 
+from matplotlib import ticker
+
 from dlsuite.errors import ConfigError, DlsuiteError, WorkdirError, nearest
-from dlsuite.runs import files
+from dlsuite.runs import figures, files
 
 Curve = dict[int, float]  # step -> value
 
@@ -49,10 +51,6 @@ def mean(curves: Sequence[Curve]) -> Curve:
 
 def draw(kinds: Mapping[str, Sequence[Curve]], metric: str, split: str, path: pathlib.Path, log: bool = False) -> None:
   """Draws kinds of runs, {name: curves}, as a PNG or an SVG, by a logarithmic scale if `log`."""
-  from matplotlib import ticker
-
-  from dlsuite.runs import figures
-
   colours = (figures.BLUE, figures.ORANGE, figures.GREEN, figures.GREY)
   with figures.figure(path) as (_, axis):
     for i, (name, curves) in enumerate(kinds.items()):
@@ -95,8 +93,7 @@ def main(argv: list[str] | None = None) -> int:
   parser.add_argument("--out", required=True, type=pathlib.Path, help="the picture, .png or .svg")
   args = parser.parse_args(argv)
   try:
-    if args.out.suffix not in (".png", ".svg"):
-      raise ConfigError(f"--out={str(args.out)!r} must end in .png or .svg")
+    figures.check_out(args.out)
     draw(_kinds(args.kinds, args.metric, args.split), args.metric, args.split, args.out, args.log)
   except DlsuiteError as e:
     print(f"curves: {e}", file=sys.stderr)

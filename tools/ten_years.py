@@ -14,6 +14,7 @@ import sys
 from typing import NamedTuple
 
 from dlsuite.errors import ConfigError, DlsuiteError
+from dlsuite.runs import figures
 from tools.add_result import TABLE
 
 _CONFIG = "experiments/vision/ten_years.py:cifar10,network="
@@ -63,8 +64,6 @@ def draw(measured: dict[str, list[float]], path: pathlib.Path) -> None:
     measured: {network: errors in %, a seed each}.
     path: of the picture.
   """
-  from dlsuite.runs import figures
-
   published = {name: entry.published for name, entry in ENTRIES.items() if entry.published is not None}
   means = {name: statistics.mean(values) for name, values in measured.items()}
   panels = ((published, "ImageNet, published: top-5 error of the entry (%; 2013: Clarifai)", figures.GREY),
@@ -90,8 +89,7 @@ def main(argv: list[str] | None = None) -> int:
   parser.add_argument("--out", required=True, type=pathlib.Path, help="the picture, .png or .svg")
   args = parser.parse_args(argv)
   try:
-    if args.out.suffix not in (".png", ".svg"):
-      raise ConfigError(f"--out={str(args.out)!r} must end in .png or .svg")
+    figures.check_out(args.out)
     draw(ours(), args.out)
   except DlsuiteError as e:
     print(f"ten_years: {e}", file=sys.stderr)

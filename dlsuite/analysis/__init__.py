@@ -1,8 +1,9 @@
 """Questions asked of a trained network. A module here exposes `draw(task, found, path)` and `NEEDS`.
 
-`NEEDS` names what it reads of `found`, and what it takes of the task that not every task has. `found` is what
-`task.analysed()` returns; `path` is the figure's PNG. `draw` returns the numbers that it found, {name: value}, or None if
-there is nothing to draw for this network.
+`NEEDS` names what it reads of `found`, and what it takes of the task that not every task has. What is for classifiers alone
+names `probabilities`: `predicted` is also a method of other tasks. `found` is what `task.analysed()` returns; `path` is the
+figure's PNG. `draw` returns the numbers that it found, {name: value}, or None if there is nothing to draw for this network;
+if there is another reason not to draw, it raises a ConfigError that says it.
 """
 
 import importlib

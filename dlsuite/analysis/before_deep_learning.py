@@ -10,14 +10,15 @@ from dlsuite.probes import drawing
 from dlsuite.runs.figures import BLUE, GREY, figure
 from dlsuite.runs.files import Path
 
-NEEDS = ("image", "label", "predicted", "arrays")
+NEEDS = ("image", "label", "predicted", "probabilities", "arrays")
 
 _MOST = 10_000  # training and test images each: a support vector machine's time grows with their square
 _PIXELS = 500_000_000  # numbers in all of either; photographs are fewer
 
 
 def gradients_histogram(images: np.ndarray) -> np.ndarray:
-  """Returns the histogram of oriented gradients of each image: nine directions, 8x8 cells an image, blocks of 2x2 cells.
+  """Returns the histogram of oriented gradients of each image: nine directions, cells of an eighth of a side, rounded
+  down and at least two pixels (8x8 cells of 32 pixels, 9x9 of 28), blocks of 2x2 cells.
 
   Args:
     images: uint8 [N, H, W, C].

@@ -11,6 +11,7 @@ from dlsuite.runs.files import Path
 NEEDS = ("code",)
 
 _MOST = 4000  # points: more hide each other
+_LISTED = 20  # classes that are named: more names would cover the plane
 
 
 def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float]:
@@ -33,14 +34,15 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
   else:
     flat = codes if codes.shape[1] == 2 else np.column_stack([codes, labels])
     axes_names = ("code 1", "code 2" if codes.shape[1] == 2 else "class")
-  shades, by_class = matplotlib.colormaps["tab10"], "label" in found
+  classes, by_class = np.unique(labels), "label" in found
+  shades = matplotlib.colormaps["tab20" if len(classes) > 10 else "tab10"]
   with figure(path, size=(8, 6.5)) as (_, axis):
-    for label in np.unique(labels):
-      points = flat[:_MOST][labels[:_MOST] == label]
-      axis.plot(*points.T, "o", markersize=3, alpha=0.6, color=shades(int(label) % 10), label=str(label))
-      if len(points) and by_class:
+    for label in classes:
+      points, shade = flat[:_MOST][labels[:_MOST] == label], shades(int(label) % shades.N)
+      axis.plot(*points.T, "o", markersize=3, alpha=0.6, color=shade)
+      if len(points) and by_class and len(classes) <= _LISTED:
         axis.annotate(str(label), np.median(points, 0), fontsize=15, weight="bold", ha="center", va="center",
-                      bbox={"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": shades(int(label) % 10)})
+                      bbox={"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": shade})
     axis.set(xlabel=axes_names[0], ylabel=axes_names[1],
              title=f"{task.config.name}: codes of {min(len(codes), _MOST):,} test images{', by class' if by_class else ''}")
   if not by_class or len(codes) < 2:

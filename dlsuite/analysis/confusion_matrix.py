@@ -4,15 +4,17 @@ from typing import Any
 
 import numpy as np
 
+from dlsuite.errors import ConfigError
+from dlsuite.probes import drawing
 from dlsuite.runs.figures import figure
 from dlsuite.runs.files import Path
 
-NEEDS = ("label", "predicted", "num_classes")
+NEEDS = ("label", "predicted", "probabilities", "num_classes")
 
 _MOST_CLASSES = 30
 
 
-def draw(task: Any, predictions: dict[str, np.ndarray], path: Path) -> dict[str, float] | None:
+def draw(task: Any, predictions: dict[str, np.ndarray], path: Path) -> dict[str, float]:
   """Draws counts by true and predicted class, the diagonal left out of the colours so that mistakes show.
 
   Args:
@@ -20,15 +22,15 @@ def draw(task: Any, predictions: dict[str, np.ndarray], path: Path) -> dict[str,
     predictions: `label` and `predicted`, [N].
     path: of the PNG.
 
-  Returns:
-    None if there are too many classes to read.
+  Raises:
+    ConfigError: if there are too many classes to read.
   """
   classes = task.num_classes
   if classes > _MOST_CLASSES:
-    return None
+    raise ConfigError(f"{classes:,} classes; up to {_MOST_CLASSES} can be read")
   counts = np.zeros((classes, classes), int)
   np.add.at(counts, (predictions["label"], predictions["predicted"]), 1)
-  names = task.builder.info.features[task.config.data.features["label"]].names
+  names = drawing.class_names(task)
   mistakes = counts * (1 - np.eye(classes, dtype=int))
   side = 3 + 0.42 * classes
   with figure(path, size=(side + 0.6, side)) as (fig, axis):

@@ -16,12 +16,13 @@ _LAYERS, _MAPS, _SEARCHED = 4, 8, 200
 
 
 def _window(pattern: np.ndarray, side: int) -> tuple[slice, slice]:
-  """Returns a square of an image that holds what is not zero of a pattern [H, W]."""
+  """Returns a square of an image, as much of it as there is, that holds what is not zero of a pattern [H, W]."""
   def along(used: np.ndarray) -> slice:
+    length = min(side, len(used))
     places = np.flatnonzero(used)
     middle = (places[0] + places[-1] + 1) // 2 if len(places) else len(used) // 2
-    first = int(np.clip(middle - side // 2, 0, len(used) - side))
-    return slice(first, first + side)
+    first = int(np.clip(middle - length // 2, 0, len(used) - length))
+    return slice(first, first + length)
 
   return along(np.any(pattern, 1)), along(np.any(pattern, 0))
 

@@ -10,7 +10,7 @@ from dlsuite.probes.network import features
 from dlsuite.runs.figures import figure
 from dlsuite.runs.files import Path
 
-NEEDS = ("image", "label", "preprocess")
+NEEDS = ("image", "label", "probabilities", "preprocess")
 
 _MOST = 1000  # points: t-SNE takes seconds, and more hide each other
 _LISTED = 20  # classes that are named

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from dlsuite.errors import ConfigError
+from dlsuite.probes import drawing
 from dlsuite.runs.figures import figure
 from dlsuite.runs.files import Path
 
@@ -21,21 +23,26 @@ def draw(task: Any, predictions: dict[str, np.ndarray], path: Path) -> dict[str,
     path: of the PNG.
 
   Returns:
-    None if there is no mistake.
+    No numbers; None if the examples are no images.
+
+  Raises:
+    ConfigError: if there is no mistake.
   """
+  if not drawing.are_images(predictions):
+    return None
   wrong = np.flatnonzero(predictions["label"] != predictions["predicted"])
   if not len(wrong):
-    return None
+    raise ConfigError(f"there is none among {len(predictions['label']):,} test images")
   surest = predictions["probabilities"].max(-1)[wrong]
   chosen = wrong[np.argsort(-surest, kind="stable")][: _ROWS * _COLUMNS]
-  names = task.builder.info.features[task.config.data.features["label"]].names
+  names = drawing.shortened(drawing.class_names(task))
   rows = -(-len(chosen) // _COLUMNS)
-  with figure(path, rows, _COLUMNS, (8, 0.8 + 1.75 * rows)) as (fig, axes):
-    for axis in np.atleast_1d(axes).ravel():
+  with figure(path, rows, _COLUMNS, (8, 0.8 + 1.75 * rows)) as (fig, grid):
+    axes = np.ravel(grid)
+    for axis in axes[len(chosen):]:
       axis.axis("off")
-    for axis, i in zip(np.atleast_1d(axes).ravel(), chosen, strict=False):
-      image = predictions["image"][i]
-      axis.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray_r", vmin=0, vmax=255)
+    for axis, i in zip(axes, chosen, strict=False):
+      drawing.show(axis, predictions["image"][i])
       sure = predictions["probabilities"][i].max()
       axis.set_title(f"{names[predictions['label'][i]]} →\n{names[predictions['predicted'][i]]}  {100 * sure:.1f}%",
                      fontsize=9, loc="center")

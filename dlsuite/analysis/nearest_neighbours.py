@@ -37,7 +37,7 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
              for name, (values, metric) in spaces.items()}
   shares = {name: float(np.mean(labels[places[:, 0]] == labels)) for name, places in nearest.items()}
   rows = [i for i in drawing.chosen(found, _ROWS) if i < len(images)]
-  names = drawing.class_names(task)
+  names = drawing.shortened(drawing.class_names(task))
   columns = 2 * _NEIGHBOURS + 2  # the image, its neighbours, a gap, its neighbours in pixels
   with figure(path, len(rows), columns, (10, 1.05 * len(rows) + 1.0)) as (fig, grid):
     axes = np.reshape(grid, (len(rows), columns))

@@ -13,8 +13,8 @@ NEEDS = ("boxes", "labels", "detected_boxes", "detected_labels", "detected_score
 _MOST_CLASSES = 20
 
 
-def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float] | None:
-  """Draws precision over recall at an overlap of 0.5, as pycocotools counts them.
+def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float]:
+  """Draws precision over recall at an overlap of 0.5, as pycocotools counts them; with more than 20 classes nothing.
 
   Args:
     task: with `class_names`.
@@ -22,18 +22,17 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
     path: of the PNG.
 
   Returns:
-    The average precision of each class of which there is a box, or None if there are too many to read.
+    The average precision of each class of which there is a box.
   """
   names = task.class_names
-  if len(names) > _MOST_CLASSES:
-    return None
   recalls, curves = precision_curves(found, len(names))
-  numbers = {}
+  numbers = {name: float(curve.mean()) for name, curve in zip(names, curves, strict=True) if curve[0] >= 0}  # -1: without a box
+  if len(names) > _MOST_CLASSES:
+    return numbers
   with figure(path, size=(7.5, 5.5)) as (_, axis):
     for name, curve, style in zip(names, curves, ("-", "--", "-.", ":") * _MOST_CLASSES, strict=False):
-      if curve[0] < 0:  # of a class without a box
+      if name not in numbers:
         continue
-      numbers[name] = float(curve.mean())
       count = int((found["labels"] == names.index(name)).sum())
       axis.plot(recalls, curve, style, label=f"{name}: {numbers[name]:.3f}  ({count:,} boxes)")
     axis.set(xlabel="recall: share of the true boxes that are found", ylabel="precision: share of what is found that is right",

@@ -10,10 +10,10 @@ from dlsuite.probes.preferred import preferred_inputs
 from dlsuite.runs.figures import figure
 from dlsuite.runs.files import Path
 
-NEEDS = ("image", "num_classes", "preprocess")
+NEEDS = ("image", "probabilities", "num_classes", "preprocess")
 
 _MOST = 10  # classes
-_PENALTY = 0.02  # that leaves the pixels grey which speak neither for the class nor against it
+_PENALTY = 0.02  # a squared quarter of the pixels' range: leaves those grey which speak neither for the class nor against it
 
 
 def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float] | None:
@@ -33,11 +33,11 @@ def draw(task: Any, found: dict[str, np.ndarray], path: Path) -> dict[str, float
   ends = np.stack([np.zeros_like(found["image"][0]), np.full_like(found["image"][0], 255)])
   low, high = drawing.prepared(task, ends)[:, 0, 0]  # [C] each
   with task.averaged():
-    liked = preferred_inputs(network, classes, low, high, _PENALTY)
+    liked = preferred_inputs(network, classes, low, high, _PENALTY, unit=(high - low) / 4)
     scores = logits(network, liked)
   log_probabilities = (scores - np.logaddexp.reduce(scores, 1, keepdims=True))[classes, classes]
   pixels = np.round(255 * (liked - low) / (high - low)).astype(np.uint8)
-  columns, names = min(5, len(classes)), drawing.class_names(task)
+  columns, names = min(5, len(classes)), drawing.shortened(drawing.class_names(task))
   rows = -(-len(classes) // columns)
   with figure(path, rows, columns, (8, 1.75 * rows + 0.8)) as (fig, grid):
     axes = np.ravel(grid)

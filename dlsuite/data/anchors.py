@@ -12,13 +12,14 @@ def likeness(sizes: np.ndarray, anchors: np.ndarray) -> np.ndarray:
   return shared / (sizes.prod(-1)[:, np.newaxis] + anchors.prod(-1) - shared)
 
 
-def find(sizes: np.ndarray, count: int, seed: int = 0) -> tuple[np.ndarray, float]:
+def find(sizes: np.ndarray, count: int) -> tuple[np.ndarray, float]:
   """Returns `count` anchors [count, 2], the smallest first, and the mean likeness of a size to the anchor most like it.
+
+  They are the same whenever they are asked for; the first ones are sizes of the data.
 
   Args:
     sizes: heights and widths [N, 2], above 0.
     count: at most as many as there are different sizes.
-    seed: of the first anchors, which are sizes of the data.
 
   Raises:
     ValueError: if there are fewer different sizes.
@@ -28,7 +29,7 @@ def find(sizes: np.ndarray, count: int, seed: int = 0) -> tuple[np.ndarray, floa
   different = np.unique(sizes, axis=0)
   if len(different) < count:
     raise ValueError(f"{count} anchors were asked for, but the boxes have {len(different)} different sizes")
-  random, best, found = np.random.RandomState(seed), -1.0, different[:count]
+  random, best, found = np.random.RandomState(0), -1.0, different[:count]
   for _ in range(_STARTS):
     anchors = different[random.choice(len(different), count, replace=False)]
     for _ in range(_ROUNDS):

@@ -1,14 +1,11 @@
 """Augmentation of image batches inside the input pipeline, seeded by example."""
 
-from collections.abc import Callable
-
 import tensorflow as tf
 from ml_collections import ConfigDict
 
 from dlsuite.data import colour, mixing
 from dlsuite.data.rand_augment import rand_augment
-
-Uniform = Callable[[int], tf.Tensor]  # draw number -> float32 [B] in [0, 1)
+from dlsuite.data.randomness import Uniform
 
 # Each use takes random numbers of its own. From 32 to 71 they are those of `dlsuite.data.crops`.
 _PLACE, _COIN, _CUTOUT, _JITTER, _LIGHTING, _MIX, _RAND = (0, 1), 2, (3, 4), (5, 6, 7), 8, 16, 128

@@ -3,9 +3,10 @@
 import tensorflow as tf
 from ml_collections import ConfigDict
 
-from dlsuite.data.augment import Uniform, flip
-from dlsuite.data.boxes import GREY, NO_BOX
+from dlsuite.data.augment import flip
+from dlsuite.data.boxes import GREY, NO_BOX, area
 from dlsuite.data.pipeline import Batch
+from dlsuite.data.randomness import Uniform
 
 _LEAST_SHARE = 0.3  # of a box's area that must still be seen, or the box is dropped
 _GREY_WEIGHTS = (0.299, 0.587, 0.114)  # Rec. ITU-R BT.601
@@ -35,12 +36,8 @@ def window(images: tf.Tensor, boxes: tf.Tensor, labels: tf.Tensor, corner: tf.Te
                                    extrapolation_value=GREY)
   moved = (boxes - tf.tile(corner, [1, 2])[:, tf.newaxis]) / side[:, tf.newaxis]
   cut = tf.clip_by_value(moved, 0.0, 1.0)
-  seen = _area(cut) >= _LEAST_SHARE * _area(moved)
+  seen = area(cut) >= _LEAST_SHARE * area(moved)
   return shown, cut, tf.where(seen, labels, NO_BOX)
-
-
-def _area(boxes: tf.Tensor) -> tf.Tensor:
-  return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
 
 
 def mirror(images: tf.Tensor, boxes: tf.Tensor, coin: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -42,6 +42,11 @@ def feature(builder: Any, features: ConfigDict, word: str) -> Any:
   return found
 
 
+def area(boxes: tf.Tensor) -> tf.Tensor:
+  """Returns the area of each of the boxes [..., 4], [...], in the square of their unit."""
+  return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+
+
 def is_bad(boxes: Any) -> Any:
   """Returns which of the boxes [..., 4], of NumPy or TensorFlow, stand out of their image, have no area or hold a NaN."""
   top, left, bottom, right = (boxes[..., i] for i in range(4))

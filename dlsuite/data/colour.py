@@ -1,9 +1,8 @@
 """Colours of image batches: blending with a paler self, jitter, and the lighting noise of AlexNet."""
 
-import math
-from collections.abc import Callable
-
 import tensorflow as tf
+
+from dlsuite.data.randomness import Uniform, box_muller
 
 # Principal components of the RGB values of ImageNet's training images scaled to [0, 1], and their standard deviations, as
 # they are passed on since fb.resnet.torch (Gross & Wilber 2016).
@@ -61,7 +60,7 @@ def jitter(images: tf.Tensor, brightness: tf.Tensor | None, contrast: tf.Tensor 
   return images
 
 
-def lighting(images: tf.Tensor, deviation: float, uniform: Callable[[int], tf.Tensor], first: int) -> tf.Tensor:
+def lighting(images: tf.Tensor, deviation: float, uniform: Uniform, first: int) -> tf.Tensor:
   """Adds to all pixels of an image one random multiple of each principal component of natural colours.
 
   Args:
@@ -72,8 +71,7 @@ def lighting(images: tf.Tensor, deviation: float, uniform: Callable[[int], tf.Te
 
   Source: Krizhevsky, Sutskever & Hinton 2012, section 4.1.
   """
-  radii = [tf.sqrt(-2.0 * tf.math.log(1.0 - uniform(first + i))) for i in range(3)]
-  normal = tf.stack([r * tf.cos(2.0 * math.pi * uniform(first + 3 + i)) for i, r in enumerate(radii)], 1)  # [B, 3]
+  normal = tf.stack([box_muller(uniform(first + i), uniform(first + 3 + i)) for i in range(3)], 1)  # [B, 3]
   shift = tf.matmul(deviation * normal * tf.constant(_DEVIATIONS), tf.constant(_COMPONENTS), transpose_b=True)  # [B, RGB]
   shifted = tf.cast(images, tf.float32) + 255.0 * shift[:, None, None, :]
   return tf.cast(tf.clip_by_value(tf.round(shifted), 0.0, 255.0), tf.uint8)

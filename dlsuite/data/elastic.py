@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import tensorflow as tf
+
+from dlsuite.data.randomness import box_muller
 
 Uniform = Callable[[int | tf.Tensor], tf.Tensor]  # draw number(s) -> float32 [B] or [B, D] in [0, 1)
 
@@ -33,13 +34,12 @@ def vectors(uniform: Uniform, first: int, deviation: float) -> tf.Tensor:
 
   Args:
     uniform: an example's random numbers.
-    first: the first of its 36 draws (Box & Muller 1958).
+    first: the first of its 36 draws.
     deviation: standard deviation, pixels.
   """
   count = 2 * GRID * GRID
   u = uniform(first + tf.range(2 * count))
-  normal = tf.sqrt(-2.0 * tf.math.log(1.0 - u[:, :count])) * tf.cos(2.0 * np.pi * u[:, count:])
-  return deviation * tf.reshape(normal, [-1, GRID, GRID, 2])
+  return deviation * tf.reshape(box_muller(u[:, :count], u[:, count:]), [-1, GRID, GRID, 2])
 
 
 def places(rows: tf.Tensor, columns: tf.Tensor, size: tuple[int, int], moved: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:

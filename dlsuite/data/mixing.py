@@ -3,12 +3,10 @@
 A pair's random numbers are those of its first example, so that it is mixed alike on any number of replicas.
 """
 
-from collections.abc import Callable
-
 import tensorflow as tf
 from ml_collections import ConfigDict
 
-Uniform = Callable[[int], tf.Tensor]  # draw number -> float32 [B] in [0, 1)
+from dlsuite.data.randomness import Uniform
 
 _BISECTIONS = 24
 

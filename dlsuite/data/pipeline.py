@@ -26,7 +26,8 @@ Augment = Callable[[Batch, Callable[[int], tf.Tensor]], Batch]
 
 MEMORY_LIMIT = 4 * 2**30  # bytes of decoded examples that cache='auto' keeps in memory
 MASK, INDEX = "mask", "index"
-PARALLEL = max(2, min(16, len(os.sched_getaffinity(0))))
+DECODERS = max(2, len(os.sched_getaffinity(0)))  # examples that are decoded at a time: eight chips outrun 16 threads
+PARALLEL = min(16, DECODERS)  # batches that are made at a time, and that wait to be learnt
 
 
 def fixed_options() -> tf.data.Options:
@@ -126,7 +127,7 @@ class Split:
     """Returns the decoded examples in the split's own order."""
     config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
     dataset = self.builder.as_dataset(split=self.name, shuffle_files=False, read_config=config, decoders=self.decoders)
-    return dataset.map(self.decode, num_parallel_calls=PARALLEL, deterministic=True)
+    return dataset.map(self.decode, num_parallel_calls=DECODERS, deterministic=True)
 
   def arrays(self, most: int = -1) -> dict[str, np.ndarray]:
     """Returns the decoded examples, {word: [N, ...]}, in the split's own order; at most so many of the first, -1 all.
@@ -231,7 +232,7 @@ def train_batches(split: Split, config: ConfigDict, strategy: Strategy, start_st
       return (replica >= first_replica) & (replica < first_replica + local)
 
     dataset = tf.data.Dataset.counter(first_epoch).flat_map(epoch_records)
-    dataset = dataset.map(decode, num_parallel_calls=PARALLEL, deterministic=True)
+    dataset = dataset.map(decode, num_parallel_calls=DECODERS, deterministic=True)
     return dataset.batch(part, drop_remainder=True).map(augmented, num_parallel_calls=PARALLEL, deterministic=True)
 
   return distribute(from_memory if split.in_memory else from_files, strategy)

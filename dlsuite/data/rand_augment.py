@@ -40,8 +40,8 @@ def rand_augment(images: tf.Tensor, layers: int, magnitude: float, uniform: Call
   Returns:
     uint8 [B, H, W, C].
 
-  Source: Cubuk, Zoph, Shlens & Le 2020, "RandAugment", section 3 and figure 2. Here magnitude 0 changes nothing, and whether
-  an enhancement strengthens or weakens is drawn as the direction of a shift is.
+  Source: Cubuk, Zoph, Shlens & Le 2020, "RandAugment", section 3 and figure 2. Here magnitude 0 changes nothing but by
+  the operations that have none, and whether an enhancement strengthens or weakens is drawn as the direction of a shift is.
   """
   for layer in range(layers):
     chosen = tf.cast(uniform(first + 2 * layer) * len(OPERATIONS), tf.int32)

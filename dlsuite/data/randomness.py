@@ -1,7 +1,11 @@
 """Random numbers that depend only on (seed, epoch, example), so that no order, batch size or restart changes them."""
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
+
+Uniform = Callable[[int], tf.Tensor]  # draw number -> float32 [B] in [0, 1), of a batch's examples
 
 _GAMMA = 0x9E3779B97F4A7C15
 
@@ -47,6 +51,14 @@ def uniform(seed: int, epoch: tf.Tensor, example: tf.Tensor, draw: int | tf.Tens
   return tf.cast(tf.bitwise.right_shift(bits, tf.constant(40, tf.uint64)), tf.float32) * 2.0**-24
 
 
+def box_muller(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
+  """Returns a standard normal number, float32, of each pair of independent numbers in [0, 1), elementwise.
+
+  Source: Box & Muller 1958, "A note on the generation of random normal deviates".
+  """
+  return tf.sqrt(-2.0 * tf.math.log(1.0 - u)) * tf.cos(2.0 * np.pi * v)
+
+
 def normal(seed: int, epoch: tf.Tensor, example: tf.Tensor, size: int) -> tf.Tensor:
   """Returns standard normal numbers for each example.
 
@@ -58,14 +70,11 @@ def normal(seed: int, epoch: tf.Tensor, example: tf.Tensor, size: int) -> tf.Ten
 
   Returns:
     float32 [B, size].
-
-  Source: Box & Muller 1958, "A note on the generation of random normal deviates".
   """
   if size > 1 << 18:
     raise ValueError(f"an example has 2**18 normal numbers, not {size}")
   first, second = (1 << 19) + tf.range(size), (3 << 18) + tf.range(size)
-  radius = tf.sqrt(-2.0 * tf.math.log(1.0 - uniform(seed, epoch, example, first)))
-  return radius * tf.cos(2.0 * np.pi * uniform(seed, epoch, example, second))
+  return box_muller(uniform(seed, epoch, example, first), uniform(seed, epoch, example, second))
 
 
 def shuffled_indices(positions: tf.Tensor, size: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:

@@ -38,4 +38,4 @@ def shuffled(builder: Any, split: str, seed: int, epoch: tf.Tensor) -> tf.data.D
   def shuffle(i: tf.Tensor, block: tf.Tensor) -> tf.Tensor:
     return tf.random.experimental.stateless_shuffle(block, key + tf.stack([tf.zeros_like(i), i * 2**32]))
 
-  return blocks.map(shuffle).unbatch()
+  return blocks.map(shuffle).prefetch(1).unbatch()  # one block is read while the one before it is learnt

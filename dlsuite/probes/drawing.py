@@ -11,6 +11,7 @@ from dlsuite.runs.files import Path
 
 _COLUMNS = 6
 _SCORED = 50  # images that a method is scored on
+_LETTERS = 12  # of a name, for which a narrow column has room
 
 
 def are_images(found: dict[str, np.ndarray]) -> bool:
@@ -54,6 +55,11 @@ def class_names(task: Any) -> list[str]:
   return list(task.builder.info.features[task.config.data.features["label"]].names)
 
 
+def shortened(names: list[str]) -> list[str]:
+  """Returns names of at most 12 letters, those cut off with an ellipsis at their end: for the titles of narrow columns."""
+  return [name if len(name) <= _LETTERS else f"{name[:_LETTERS - 1]}…" for name in names]
+
+
 def show(axis: Any, image: np.ndarray, **options: Any) -> Any:
   """Draws one uint8 image [H, W, C] without axes; grey ones dark on white, as ink."""
   picture = axis.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray_r", vmin=0, vmax=255, **options)
@@ -83,7 +89,7 @@ def draw_evidence(task: Any, found: dict[str, np.ndarray], path: Path, method: E
   network = task.main_network
   if not are_images(found):
     return None
-  places, names = chosen(found), class_names(task)
+  places, names = chosen(found), shortened(class_names(task))
   with task.averaged():
     heats = method(network, prepared(task, found["image"][places]), found["predicted"][places])
     scored, classes = prepared(task, found["image"][:_SCORED]), found["predicted"][:_SCORED]
@@ -97,7 +103,7 @@ def draw_evidence(task: Any, found: dict[str, np.ndarray], path: Path, method: E
     for column, i in enumerate(places):
       show(axes[0, column], found["image"][i])
       right = found["label"][i] == found["predicted"][i]
-      title = names[found["predicted"][i]] if right else f"{names[found['predicted'][i]]}, not {names[found['label'][i]]}"
+      title = names[found["predicted"][i]] if right else f"{names[found['predicted'][i]]},\nnot {names[found['label'][i]]}"
       axes[0, column].set_title(f"{title}\n{100 * found['probabilities'][i].max():.0f}%", fontsize=10, loc="center")
       # Each image has a scale of its own: a sure class has gradients that are small everywhere.
       limit = float(np.abs(heats[column]).max()) or 1.0

@@ -29,14 +29,14 @@ def saliency(network: keras.Model, inputs: np.ndarray, classes: np.ndarray) -> n
   return np.abs(tape.gradient(chosen, x).numpy()).max(-1)
 
 
-def grad_cam(network: keras.Model, inputs: np.ndarray, classes: np.ndarray, layer: str = "") -> np.ndarray:
-  """Returns the last feature maps, each times the mean gradient of the class's logit over it, added and cut at zero.
+def grad_cam(network: keras.Model, inputs: np.ndarray, classes: np.ndarray) -> np.ndarray:
+  """Returns the last feature maps of more than one place, each times the mean gradient of the class's logit over it, added
+  and cut at zero.
 
   Args:
     network: inputs -> logits [N, K].
     inputs: float [N, H, W, C].
     classes: whole numbers [N].
-    layer: name of the layer with the maps; by default the last that has more than one place.
 
   Returns:
     float32 [N, H, W], the maps' grid brought to the size of the images.
@@ -49,8 +49,7 @@ def grad_cam(network: keras.Model, inputs: np.ndarray, classes: np.ndarray, laye
   maps = map_layers(network)
   if not maps:
     raise ValueError("the network has no layer with feature maps")
-  place = network.get_layer(layer) if layer else maps[-1]
-  both = keras.Model(network.inputs[0], [place.output, network.outputs[0]])
+  both = keras.Model(network.inputs[0], [maps[-1].output, network.outputs[0]])
   with tf.GradientTape() as tape:
     found, scores = both(tf.constant(inputs, tf.float32), training=False)
     chosen = tf.gather(scores, classes, batch_dims=1)
@@ -60,9 +59,8 @@ def grad_cam(network: keras.Model, inputs: np.ndarray, classes: np.ndarray, laye
   return tf.image.resize(heat, inputs.shape[1:3])[..., 0].numpy()
 
 
-def occlusion(network: keras.Model, inputs: np.ndarray, classes: np.ndarray, size: int = 0, stride: int = 0,
-              fill: float = 0.0) -> np.ndarray:
-  """Returns by how much the class's log odds fall if a square is hidden, the mean over the squares on each pixel.
+def occlusion(network: keras.Model, inputs: np.ndarray, classes: np.ndarray, size: int = 0, stride: int = 0) -> np.ndarray:
+  """Returns by how much the class's log odds fall if a square is hidden by zeros, the mean over the squares on each pixel.
 
   The paper draws the probability itself, which a sure network loses nothing of until everything is hidden.
 
@@ -72,7 +70,6 @@ def occlusion(network: keras.Model, inputs: np.ndarray, classes: np.ndarray, siz
     classes: whole numbers [N].
     size: pixels a side of the square; 0 is a quarter of the shorter side.
     stride: pixels between two places of it; 0 is half its size. The last places end at the border.
-    fill: what hides, in the network's units.
 
   Returns:
     float32 [N, H, W] in nats, negative where the pixels speak against the class.
@@ -89,7 +86,7 @@ def occlusion(network: keras.Model, inputs: np.ndarray, classes: np.ndarray, siz
   hidden = 1.0 - shown[..., 0]  # [P, H, W]
   heats = []
   for image, label in zip(inputs.astype(np.float32), classes, strict=True):
-    tried = np.concatenate([image[np.newaxis], image * shown + fill * (1.0 - shown)])
+    tried = np.concatenate([image[np.newaxis], image * shown])
     of_class = _log_odds(logits(network, tried), label)
     falls = of_class[0] - of_class[1:]  # [P]
     heats.append(np.tensordot(falls, hidden, 1) / hidden.sum(0))
@@ -105,9 +102,9 @@ def _starts(side: int, size: int, stride: int) -> list[int]:
   return sorted({*range(0, side - size + 1, stride), side - size})
 
 
-def without_top_pixels(network: keras.Model, inputs: np.ndarray, classes: np.ndarray, heats: np.ndarray, share: float = 0.2,
-                       fill: float = 0.0) -> float:
-  """Returns the class's mean probability once the pixels that speak most for it are hidden: small if they mattered.
+def without_top_pixels(network: keras.Model, inputs: np.ndarray, classes: np.ndarray, heats: np.ndarray, share: float = 0.2
+                       ) -> float:
+  """Returns the class's mean probability once zeros hide the pixels that speak most for it: small if they mattered.
 
   Args:
     network: inputs -> logits [N, K].
@@ -115,7 +112,6 @@ def without_top_pixels(network: keras.Model, inputs: np.ndarray, classes: np.nda
     classes: whole numbers [N].
     heats: [N, H, W].
     share: of the pixels that are hidden.
-    fill: what hides.
 
   Source: the idea of the deletion curve, Petsiuk, Das & Saenko 2018, "RISE", section 4.2; here one point of it.
   """
@@ -123,7 +119,7 @@ def without_top_pixels(network: keras.Model, inputs: np.ndarray, classes: np.nda
   count = round(share * flat.shape[1])
   hidden = np.zeros(flat.shape, bool)
   np.put_along_axis(hidden, np.argsort(-flat, 1, kind="stable")[:, :count], True, 1)
-  tried = np.where(hidden.reshape(*heats.shape, 1), np.float32(fill), inputs.astype(np.float32))
+  tried = np.where(hidden.reshape(*heats.shape, 1), np.float32(0.0), inputs.astype(np.float32))
   scores = logits(network, tried)
   log_probabilities = scores - np.logaddexp.reduce(scores, 1, keepdims=True)
   return float(np.exp(np.take_along_axis(log_probabilities, classes[:, np.newaxis], 1)).mean())

@@ -46,7 +46,7 @@ def evaluate(config: ConfigDict, strategy: Strategy, record: Record, console: Co
   first: tuple[Any, np.ndarray] | None = None
   for member, own in runs:
     task, _ = trained(own, strategy, member)
-    found = task.predict(split)
+    found = task.answers(split)
     if first is None:
       first = task, found["label"]
     elif not np.array_equal(found["label"], first[1]) or task.num_classes != first[0].num_classes:

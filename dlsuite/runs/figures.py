@@ -9,7 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image
 
-from dlsuite.errors import WorkdirError
+from dlsuite.errors import ConfigError, WorkdirError
 from dlsuite.runs import files
 from dlsuite.runs.files import Path
 
@@ -19,11 +19,22 @@ from matplotlib import ticker
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe & Ito 2008
 _START = 0.02  # share of the run whose steep fall the curves' scale leaves out
+_GAP = 1  # pixels between two tiles
 _STYLE: Any = {
   "figure.dpi": 100, "savefig.dpi": 120, "font.size": 11, "axes.spines.top": False, "axes.spines.right": False,
   "axes.grid": True, "grid.alpha": 0.3, "axes.titlesize": 12, "axes.titlelocation": "left", "legend.frameon": False,
   "svg.hashsalt": "dlsuite",
 }
+
+
+def check_out(path: Path) -> None:
+  """Looks at the ending of a picture's path that was given as `--out`.
+
+  Raises:
+    ConfigError: if it is neither .png nor .svg.
+  """
+  if path.suffix not in (".png", ".svg"):
+    raise ConfigError(f"--out={str(path)!r} must end in .png or .svg")
 
 
 @contextlib.contextmanager
@@ -66,13 +77,12 @@ def scatter(axis: Any, samples: np.ndarray, reals: np.ndarray) -> None:
   axis.legend(loc="upper right")
 
 
-def tiles(images: np.ndarray, columns: int, gap: int = 1, scale: int = 1) -> np.ndarray:
+def tiles(images: np.ndarray, columns: int, scale: int = 1) -> np.ndarray:
   """Returns images side by side on white.
 
   Args:
     images: float [N, H, W, C] in [0, 1] (0 is drawn white where C is 1), C 1 or 3.
     columns: images in a row.
-    gap: pixels between two images.
     scale: pixels a side of an image's pixel.
 
   Returns:
@@ -82,9 +92,9 @@ def tiles(images: np.ndarray, columns: int, gap: int = 1, scale: int = 1) -> np.
   pixels = (255 - pixels if images.shape[-1] == 1 else pixels).repeat(scale, 1).repeat(scale, 2)
   count, height, width = pixels.shape[:3]
   rows = -(-count // columns)
-  canvas = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 200, np.uint8)
+  canvas = np.full((rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, 3), 200, np.uint8)
   for i, image in enumerate(pixels):
-    top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
+    top, left = _GAP + i // columns * (height + _GAP), _GAP + i % columns * (width + _GAP)
     canvas[top:top + height, left:left + width] = image
   return canvas
 

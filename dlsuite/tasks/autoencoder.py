@@ -21,7 +21,7 @@ OPTIONS = {
 }
 GIVES = ("input_shape",)  # to the model's `build`
 
-_FILMED = 16  # images of the film
+_FILMED = 16  # images of the film, at most
 _CORRUPTION_DRAW = 1000  # the first of an example's random numbers that decide about its pixels
 
 
@@ -55,7 +55,7 @@ class Autoencoder(Images):
     return networks
 
   def augment(self, batch: Batch, uniform: Callable[[int | tf.Tensor], tf.Tensor]) -> Batch:  # type: ignore[override]
-    """Adds which pixels the encoder sees, `kept` [b, H, W, C], if some are to be hidden (Vincent et al. 2008, section 2.3)."""
+    """Adds which pixels the encoder sees, `kept` [b, H, W, C], if some are to be hidden, each by itself."""
     if not self.config.data.corrupt:
       return batch
     shape = self.input_shape
@@ -66,7 +66,7 @@ class Autoencoder(Images):
     """Returns the images in [0, 1], float32 [b, H, W, C]."""
     return tf.cast(batch["image"], tf.float32) / 255.0
 
-  def code(self, images: tf.Tensor, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+  def encode(self, images: tf.Tensor, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
     """Returns `code` [b, Z], and what else the loss needs of the encoder."""
     return {"code": tf.cast(self.networks["encoder"](images, training=training), tf.float32)}
 
@@ -82,7 +82,7 @@ class Autoencoder(Images):
     """Returns `decoded`, `reconstruction` (pixels) and `code`."""
     images = self.pixels(batch)
     seen = images * batch["kept"] if "kept" in batch else images
-    found = self.code(tf.cast(seen, keras.config.dtype_policy().compute_dtype), batch, training)
+    found = self.encode(tf.cast(seen, keras.config.dtype_policy().compute_dtype), batch, training)
     decoded = self.decoded(found["code"], training)
     return found | {"decoded": decoded, "reconstruction": self.shown(decoded)}
 
@@ -102,7 +102,7 @@ class Autoencoder(Images):
 
   @functools.cached_property
   def _filmed(self) -> np.ndarray:
-    return self.arrays("valid")["image"][:_FILMED]
+    return self.arrays("valid", _FILMED)["image"]
 
   def frame(self) -> np.ndarray | None:
     """Returns the first validation images over their reconstructions."""
@@ -110,7 +110,7 @@ class Autoencoder(Images):
       return None
     with self.averaged():
       found = self.outputs({"image": tf.constant(self._filmed)}, False)["reconstruction"].numpy()
-    return tiles(np.concatenate([self._filmed / 255.0, found]), _FILMED, scale=max(1, 56 // self.input_shape[0]))
+    return tiles(np.concatenate([self._filmed / 255.0, found]), len(self._filmed), scale=max(1, 56 // self.input_shape[0]))
 
   def predict(self, split: str) -> dict[str, np.ndarray]:
     """Returns `image` uint8 and `reconstruction` [N, H, W, C], `code` [N, Z], and `label` [N] where it is mapped."""

@@ -19,7 +19,8 @@ from dlsuite.training.learner import Batch
 
 # What this task adds to a config, with what is allowed (`checks.DEMANDS`).
 OPTIONS = {
-  "data.mean": ((0.0,), None), "data.std": ((1.0,), "above 0 and finite"),  # a value per channel, of pixels scaled to [0, 1]
+  "data.mean": ((0.0,), "from 0 to 1"),  # a value per channel, of pixels scaled to [0, 1]
+  "data.std": ((1.0,), "above 0 and finite"),  # the same
   # data.name="folder": the user's own images, <folder>/<split>/<class>/*.jpg (`dlsuite.data.folder`).
   "data.folder": ("", None),
   "data.skip_corrupt": (False, None),  # leave out the images of the folder that cannot be read
@@ -247,9 +248,11 @@ class Classification(Images):
     """Returns image (what the network sees of it), label, outputs (logits), probabilities [N, classes] and predicted [N]."""
     found = super().predict(split)
     found["image"] = self._centre(found["image"])
-    found["probabilities"] = tf.nn.softmax(found["outputs"]).numpy()
-    found["predicted"] = found["outputs"].argmax(-1)
-    return found
+    return _with_answers(found)
+
+  def answers(self, split: str) -> dict[str, np.ndarray]:
+    """Returns what `predict` does but for the images."""
+    return _with_answers(self.gathered(split, without=("image",)))
 
   def prediction_table(self, predictions: dict[str, np.ndarray]) -> tuple[list[str], list[list[Any]]]:
     """Returns a row an example: index, label, predicted class and its probability."""
@@ -258,6 +261,10 @@ class Classification(Images):
     rows = [[i, names[label], names[guess], f"{p.max():.4f}"] for i, (label, guess, p) in enumerate(
       zip(predictions["label"], predictions["predicted"], predictions["probabilities"], strict=True))]
     return columns, rows
+
+
+def _with_answers(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+  return found | {"probabilities": tf.nn.softmax(found["outputs"]).numpy(), "predicted": found["outputs"].argmax(-1)}
 
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor, smoothing: float = 0.0, rubbish: float | None = None) -> tf.Tensor:

@@ -22,7 +22,8 @@ OPTIONS = {
   "data.size": ((96, 96), "above 0 and finite"),  # pixels, height and width
   "data.max_boxes": (32, "above 0 and finite"),  # an image
   "data.bad_boxes": ("refuse", ("refuse", "skip")),  # those out of their image or without area
-  "data.mean": ((0.0,), None), "data.std": ((1.0,), "above 0 and finite"),  # a value per channel, of pixels scaled to [0, 1]
+  "data.mean": ((0.0,), "from 0 to 1"),  # a value per channel, of pixels scaled to [0, 1]
+  "data.std": ((1.0,), "above 0 and finite"),  # the same
   "data.augment.flip": ("none", ("none", "horizontal", "both")),
   "data.augment.zoom": (0.0, "0 or more and finite"),  # 0.25: objects from 1/1.25 to 1.25 times their size
   "data.augment.shift": (0.0, "0 or more and finite"),  # largest, in shares of the image's sides

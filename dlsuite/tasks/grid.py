@@ -11,6 +11,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from dlsuite.data.boxes import area
+
 _REACH = 1.1  # how far a predicted middle may leave its cell's middle, in cells from end to end
 _LARGEST_LOG = 4.0  # exp(4) = 55 times the anchor
 _EPSILON = 1e-7
@@ -67,7 +69,7 @@ class Grid:
     """Returns what the first four numbers of each predictor [B, N, 4] mean: boxes, float32 [B, N, 4].
 
     Source: Redmon & Farhadi 2017, section 2, "Direct location prediction"; the middle may leave its cell a little, or one on
-    a cell's edge would need an infinite number (Bochkovskiy, Wang & Liao 2020, "YOLOv4", section 4.2).
+    a cell's edge would need an infinite number (Bochkovskiy, Wang & Liao 2020, "YOLOv4", section 4.3).
     """
     middle = (self._cells + _REACH * tf.sigmoid(raw[..., :2]) - 0.5 * (_REACH - 1.0)) * self._cell
     half = 0.5 * self._anchors * tf.exp(tf.clip_by_value(raw[..., 2:4], -_LARGEST_LOG, _LARGEST_LOG))
@@ -84,7 +86,7 @@ class Grid:
       labels: int32 [B, M], below 0 where there is no box.
       least: overlap, from 0 to 1.
 
-    Source: Redmon & Farhadi 2017, section 2; several anchors a box: Bochkovskiy, Wang & Liao 2020, section 4.2.
+    Source: Redmon & Farhadi 2017, section 2; several anchors a box: Bochkovskiy, Wang & Liao 2020, section 4.3.
     """
     middle, size = 0.5 * (boxes[..., :2] + boxes[..., 2:]), boxes[..., 2:] - boxes[..., :2]
     last = np.array([self.rows - 1, self.columns - 1], np.float32)
@@ -112,11 +114,7 @@ def overlap(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
   """Returns the intersection of boxes [..., 4] over their union, [...]; the shapes are broadcast."""
   sides = tf.maximum(tf.minimum(one[..., 2:], other[..., 2:]) - tf.maximum(one[..., :2], other[..., :2]), 0.0)
   shared = sides[..., 0] * sides[..., 1]
-  return shared / tf.maximum(_area(one) + _area(other) - shared, _EPSILON)
-
-
-def _area(boxes: tf.Tensor) -> tf.Tensor:
-  return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+  return shared / tf.maximum(area(one) + area(other) - shared, _EPSILON)
 
 
 def complete_overlap(found: tf.Tensor, true: tf.Tensor) -> tf.Tensor:

@@ -16,7 +16,8 @@ from dlsuite.training.learner import Batch
 
 # What this task adds to a config, with what is allowed (`checks.DEMANDS`).
 OPTIONS = {
-  "data.mean": ((0.0,), None), "data.std": ((1.0,), "above 0 and finite"),  # a value per channel, of pixels scaled to [0, 1]
+  "data.mean": ((0.0,), "from 0 to 1"),  # a value per channel, of pixels scaled to [0, 1]
+  "data.std": ((1.0,), "above 0 and finite"),  # the same
   "data.tile": (0, "0 or more and finite"),  # pixels a side of the network's input in training; 0 is the whole image
   "evaluate.tile": (0, "0 or more and finite"),  # the same in evaluation; 0 is as in training
   "data.foreground": ("", None),  # the class that `iou` and `dice` are of; by default the last

@@ -1,7 +1,7 @@
 """What all tasks share that learn from the examples of a tfds data set: opening the splits, serving batches, evaluating."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -243,11 +243,15 @@ class Supervised(Task):
 
     Outputs that are a dict come under their own names, others as `outputs`.
     """
+    return self.gathered(split)
+
+  def gathered(self, split: str, without: Collection[str] = ()) -> dict[str, np.ndarray]:
+    """Returns the same but for what `without` names: images of a large split do not fit into memory."""
     evaluation = self.evaluation(split)
     parts: dict[str, list[np.ndarray]] = {}
     for _ in range(evaluation.steps):
       results = self.strategy.tf.run(self._predict_step, args=(next(evaluation.batches),))
-      for name, value in results.items():
+      for name, value in ((name, value) for name, value in results.items() if name not in without):
         parts.setdefault(name, []).append(self.strategy.gathered(value))
     joined = {name: np.concatenate(values) for name, values in parts.items()}
     real = joined.pop(pipeline.MASK) > 0

@@ -49,7 +49,7 @@ class VAE(Autoencoder):
     self.noise_size = int(networks["decoder"].input_shape[-1])
     return networks
 
-  def code(self, images: tf.Tensor, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+  def encode(self, images: tf.Tensor, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
     """Returns the code drawn by the example's noise (the mean without noise), and the distribution's parameters."""
     mean, log_variance = (tf.cast(v, tf.float32) for v in self.networks["encoder"](images, training=training))
     drawn = mean + tf.exp(0.5 * log_variance) * batch["noise"] if "noise" in batch else mean

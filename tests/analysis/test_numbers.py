@@ -52,12 +52,14 @@ def test_what_was_read_before_costs_nearly_nothing_again():
   assert numbers["xz_after_training"] < 0.2
 
 
-def test_the_networks_bar_stands_beside_the_compressors_numbers(tmp_path):
+def test_the_networks_bar_stands_beside_those_of_the_compressors(drawn, tmp_path):
   text = np.frombuffer(b"abcd" * 100, np.uint8)
   task = task_of(text=lambda key: np.frombuffer(b"abcd" * 300, np.uint8))
   numbers = compressors.draw(task, {"text": text, "bits": np.full(400, 0.5)}, tmp_path / "compressors.png")
   assert numbers == compressors.bits_per_byte(b"abcd" * 100, b"abcd" * 300)
-  assert (tmp_path / "compressors.png").stat().st_size > 2_000
+  (axis,) = drawn[0].axes
+  assert [label.get_text() for label in axis.get_yticklabels()] == ["gzip", "bzip2", "xz", "xz after training", "network"]
+  assert [bar.get_width() for bar in axis.patches] == pytest.approx([*numbers.values(), 0.5])
 
 
 # -- codes
@@ -76,6 +78,13 @@ def test_the_share_of_equal_neighbours_is_the_accuracy_of_leaving_one_out(size, 
 def test_a_code_is_not_its_own_neighbour_where_codes_are_equal(tmp_path):
   found = {"code": np.zeros((4, 2)), "label": np.arange(4)}
   assert codes.draw(task_of(), found, tmp_path / "codes.png") == {"nearest_code_of_same_class": 0}
+
+
+@pytest.mark.parametrize(("count", "names"), [(3, ["0", "1", "2"]), (21, [])])
+def test_each_class_is_named_in_the_plane_unless_so_many_names_would_cover_it(count, names, drawn, tmp_path):
+  labels = np.arange(2 * count) % count
+  codes.draw(task_of(), {"code": np.stack([labels, -labels], 1) / count, "label": labels}, tmp_path / "codes.png")
+  assert [text.get_text() for text in drawn[0].axes[0].texts] == names
 
 
 def test_codes_without_classes_are_drawn_without_a_number(tmp_path):

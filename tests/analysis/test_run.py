@@ -11,6 +11,7 @@ import pytest
 
 from dlsuite import analysis, modules
 from dlsuite import config as config_lib
+from dlsuite.tasks.segmentation import Segmentation
 
 
 class Said:
@@ -35,11 +36,30 @@ def test_an_analysis_that_the_task_gives_too_little_for_is_named_and_the_others_
   names = ("confusion_matrix", "surprise", "first_layer_filters", "samples")
   assert analysis.run(names, regression(found), tmp_path, said) == {}
   assert said.lines == [
-    "  analysis confusion_matrix: not for task='regression' on these data, it needs predicted, num_classes",
+    "  analysis confusion_matrix: not for task='regression' on these data, it needs predicted, probabilities, num_classes",
     "  analysis first_layer_filters: not for task='regression' on these data, it needs input_shape",
     "  analysis samples: not for task='regression' on these data, it needs image, samples",
   ]
   assert [path.name for path in tmp_path.iterdir()] == ["surprise.png"]
+
+
+@pytest.mark.parametrize("name", ["before_deep_learning", "confusion_matrix", "feature_plane", "preferred_inputs"])
+def test_what_looks_at_classes_of_whole_images_is_not_for_classes_of_pixels(name, strategy, tmp_path):
+  class Opened(Segmentation):
+    num_classes = 2
+
+  said, task = Said(), Opened(config_lib.defaults("fixture", task="segmentation"), strategy)
+  task.analysed = lambda: {word: np.zeros((6, 16, 16, 1), np.uint8) for word in ("image", "label")}
+  assert analysis.run((name,), task, tmp_path, said) == {}
+  assert said.lines == [f"  analysis {name}: not for task='segmentation' on these data, it needs probabilities"]
+
+
+def test_classes_that_are_too_many_to_read_are_counted_in_one_line(tmp_path):
+  said = Said()
+  task = regression({"label": np.zeros(3, int), "predicted": np.zeros(3, int), "probabilities": np.full((3, 100), 0.01)})
+  task.num_classes = 100
+  assert analysis.run(("confusion_matrix",), task, tmp_path, said) == {}
+  assert said.lines == ["  analysis confusion_matrix: 100 classes; up to 30 can be read"]
 
 
 def test_without_a_test_split_or_a_name_nothing_is_looked_at(tmp_path):

@@ -10,12 +10,13 @@ from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
 from dlsuite import catalog, modes
-from dlsuite.analysis import before_deep_learning, classic_filters, feature_plane, nearest_neighbours
+from dlsuite.analysis import before_deep_learning, classic_filters, deconvolution, feature_plane, mistakes, nearest_neighbours
 from dlsuite.errors import ConfigError
 
 RANDOM = np.random.default_rng(0)
 SHARES = ("saliency", "grad_cam", "occlusion", "activations", "nearest_neighbours", "feature_plane", "preferred_inputs")
-PICTURES = (*SHARES, "deconvolution", "classic_filters", "before_deep_learning")
+WITHOUT_NUMBERS = ("classic_filters", "mistakes")
+PICTURES = (*SHARES, *WITHOUT_NUMBERS, "deconvolution", "before_deep_learning")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def found(task):
 def test_the_picture_is_drawn_wide_enough_and_numbers_that_are_shares_are_between_0_and_1(name, task, found, tmp_path):
   numbers = importlib.import_module(f"dlsuite.analysis.{name}").draw(task, found, tmp_path / f"{name}.png")
   assert all(0 <= value <= 1 for value in numbers.values()) or name not in SHARES
-  assert numbers or name == "classic_filters"
+  assert numbers or name in WITHOUT_NUMBERS
   with Image.open(tmp_path / f"{name}.png") as picture:
     assert picture.size[0] >= 800
 
@@ -45,6 +46,20 @@ def test_the_picture_is_drawn_wide_enough_and_numbers_that_are_shares_are_betwee
 def test_of_videos_nothing_is_drawn(name, task, found, tmp_path):
   videos = found | {"image": np.repeat(found["image"][:, np.newaxis], 2, 1)}
   assert importlib.import_module(f"dlsuite.analysis.{name}").draw(task, videos, tmp_path / "x.png") is None
+
+
+def test_where_there_is_no_mistake_this_is_said(task, found, tmp_path):
+  with pytest.raises(ConfigError, match="there is none among 120 test images"):
+    mistakes.draw(task, found | {"predicted": found["label"]}, tmp_path / "mistakes.png")
+
+
+def test_the_window_over_a_pattern_holds_all_of_it_also_where_an_image_is_shorter_than_the_window():
+  wide = np.zeros((32, 128))
+  wide[3:30, 60:100] = 1
+  for pattern in (wide, wide.T):
+    shown = pattern[deconvolution._window(pattern, 40)]
+    assert shown.sum() == pattern.sum()
+    assert sorted(shown.shape) == [32, 40]
 
 
 def test_the_share_of_equal_neighbours_in_pixels_is_that_of_the_least_distances(task, found, tmp_path):

@@ -1,6 +1,7 @@
 """A user's own folder of images: what is read, converted, counted and refused."""
 
 import os
+import re
 import types
 
 import numpy as np
@@ -8,10 +9,11 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from dlsuite import checks
+from dlsuite import checks, flags
 from dlsuite.data import folder, pipeline
 from dlsuite.errors import ConfigError, DataError
 from dlsuite.tasks.classification import Classification
+from tests.conftest import ROOT
 
 RANDOM = np.random.default_rng(0)
 
@@ -79,6 +81,18 @@ def test_images_of_many_sizes_are_cropped(digits_config, strategy, pets):
   batch = next(task.train_batches(0))
   assert batch["image"].shape == (2, 4, 4, 3)
   assert pipeline.Split.open(task.builder, digits_config, "test").arrays()["image"].shape == (2, 4, 4, 3)
+
+
+def test_the_recipe_of_a_set_with_other_splits_takes_a_folder_with_the_flags_that_the_readme_names(strategy, pets):
+  write(pets, "valid/cat/0.png", image())
+  splits = re.search(r"`resnet.py:imagenet`, also `(--config.data.train[^`]*)`", (ROOT / "README.md").read_text())[1].split()
+  assert len(splits) == 3
+  config = flags.parse(["--config=experiments/vision/resnet.py:imagenet,depth=18", "--config.data.name=folder", *splits,
+                        f"--config.data.folder={pets}", "--config.data.batch_size=2", "--workdir=run"]).stages[""]
+  task = Classification(config, strategy)
+  task.open()
+  assert next(task.train_batches(0))["image"].shape == (2, 224, 224, 3)
+  assert task.num_classes == 2
 
 
 def test_images_that_cannot_be_read_are_counted_and_named_and_left_out_only_if_asked(digits_config, strategy, pets, caplog):

@@ -80,6 +80,11 @@ def test_every_order_of_three_examples_comes_about_equally_often():
   assert sum((count - 100) ** 2 / 100 for count in counts) < 20.5  # chi-squared, 5 degrees of freedom, one in a thousand
 
 
+def test_a_normal_number_is_box_and_mullers_radius_times_the_cosine_of_the_angle():
+  u = tf.constant([1 - np.exp(-2.0), 1 - np.exp(-2.0), 1 - np.exp(-0.5), 0.0], tf.float32)  # radii of 2, 2, 1 and 0
+  np.testing.assert_allclose(randomness.box_muller(u, tf.constant([0.0, 0.5, 0.25, 0.3])), [2, -2, 0, 0], atol=1e-5)
+
+
 def normal(seed=0, step=0, rows=range(2000), size=250):
   return randomness.normal(seed, tf.constant(step, tf.int64), tf.constant(list(rows), tf.int64), size).numpy()
 

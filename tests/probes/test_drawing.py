@@ -38,6 +38,10 @@ def test_the_images_chosen_are_the_first_right_one_of_each_class_and_the_surest_
   assert drawing.chosen(found, 3).tolist() == [4, 0, 5]
 
 
+def test_a_name_that_is_longer_than_a_narrow_column_is_cut_off():
+  assert drawing.shortened(["ship", "twelve_chars", "aquarium_fish"]) == ["ship", "twelve_chars", "aquarium_fi…"]
+
+
 def test_the_first_image_is_one_that_is_right_though_there_is_a_surer_mistake():
   found = {"label": np.array([0, 1]), "predicted": np.array([1, 1]), "probabilities": np.array([[0.1, 0.9], [0.4, 0.6]])}
   assert drawing.first(found) == 1

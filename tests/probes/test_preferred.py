@@ -30,6 +30,16 @@ def test_it_is_found_also_where_averaged_weights_stand_in_for_the_networks_own(l
   np.testing.assert_allclose(found, 2 * weights, atol=1e-2)
 
 
+def test_it_is_the_same_picture_whatever_the_units_of_the_pixels(linear):
+  model, _ = linear
+  classes, penalty = np.array([0, 1]), 0.5
+  expected = preferred_inputs(model, classes, -0.5, 0.5, penalty, steps=100)
+  grey_levels = keras.Sequential([keras.Input((3, 4, 1)), layers.Rescaling(1 / 255), model])
+  found = preferred_inputs(grey_levels, classes, -0.5 * 255, 0.5 * 255, penalty, steps=100, unit=255.0)
+  assert np.abs(expected).max() == 0.5
+  np.testing.assert_allclose(found / 255, expected, atol=1e-4)
+
+
 def test_it_stays_within_the_range_of_the_pixels(linear):
   model, weights = linear
   found = preferred_inputs(model, np.array([1]), low=-0.25, high=0.5, penalty=0.0, steps=30)

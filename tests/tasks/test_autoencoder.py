@@ -7,7 +7,7 @@ import tensorflow as tf
 from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 
-from dlsuite import catalog, modes
+from dlsuite import analysis, catalog, modes
 from dlsuite.data import randomness
 from dlsuite.runs.console import Console
 from dlsuite.runs.record import Record
@@ -93,6 +93,26 @@ def test_the_encoder_sees_hidden_pixels_as_black_and_the_loss_asks_for_them(stra
 def test_nothing_is_hidden_in_an_evaluation(strategy):
   clean, denoising = (built(strategy, **{"data.corrupt": share}) for share in (0.0, 0.5))
   assert denoising.evaluate("valid") == clean.evaluate("valid")
+
+
+def test_a_picture_of_the_film_has_two_rows_also_where_there_are_few_images(strategy):
+  task = built(strategy, **{"data.valid": "valid[:5]"})
+  pixels = task.arrays("valid")["image"][4].repeat(7, 0).repeat(7, 1)  # 8 pixels a side, drawn as 56
+  frame = task.frame()
+  assert frame.shape == (2 * 57 + 1, 5 * 57 + 1, 3)
+  np.testing.assert_array_equal(frame[1:57, -57:-1, :1], 255 - pixels)
+
+
+def test_no_more_images_are_read_for_the_film_than_it_shows(strategy, images, monkeypatch):
+  task, asked = built(strategy), []
+  monkeypatch.setattr(task, "arrays", lambda split, most: asked.append((split, most)) or {"image": images})
+  task.frame()
+  assert asked == [("valid", 16)]
+
+
+def test_the_codes_are_drawn_also_where_nothing_else_is_asked_for(strategy, tmp_path):
+  analysis.run(("codes",), built(strategy), tmp_path, Console(False))
+  assert (tmp_path / "codes.png").exists()
 
 
 def test_codes_are_decoded_to_the_reconstructions_that_predict_returns(strategy):
