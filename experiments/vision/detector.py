@@ -20,8 +20,8 @@ Deviations:
 The measure is COCO's average precision, by pycocotools on every test image (extra `detection`). Flags of crowds and of
 difficult objects, which other sets have, are not read: such boxes count as all others.
 
-Cost: the shapes about 2 minutes on two CPU cores (average precision 0.99 at an overlap of 0.5, 0.83 over all). `bccd`: 11 ms of
-a core an image with bfloat16 on a processor with AVX-512, 4 minutes of two cores for 150 epochs (README's results).
+Cost: the shapes about 2 minutes on two CPU cores. `bccd`: 11 ms of a core an image with bfloat16 on a processor with AVX-512,
+4 minutes of two cores for 150 epochs (README's results).
 """
 
 from ml_collections import ConfigDict
