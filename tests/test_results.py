@@ -145,6 +145,10 @@ def test_the_baselines_in_the_readme_are_those_of_the_analyses():
                      for config in ("unet.py:isbi", "unet.py"))
   assert ("threshold {:.1f}%, random forest {:.1f}% (foreground IoU {:.3f}, {:.3f}), here".format(
     *(value for value, in isbi.values()))) in text
+  (error,), (iou,), (rand_error,) = (found["unet.py:isbi", name] for name in ("network_error", "network_iou", "rand_error"))
+  assert f"with 3,600 steps instead of 6,000 {error:.2f}%, IoU {iou:.3f}, Rand error {rand_error:.3f}" in text
+  assert error < min(isbi["threshold_error"][0], isbi["forest_error"][0])
+  assert iou > max(isbi["threshold_iou"][0], isbi["forest_iou"][0])
   assert ("threshold {:.1f}%, random forest {:.1f}%, here".format(*(value for value, in list(simulated.values())[:2]))) in text
   assert found["pilotnet.py", "laps_completed"] == [1.0, 1.0, 1.0] and "10 of 10 unseen tracks whole in each of 3 seeds" in text
 
