@@ -251,8 +251,9 @@ class Supervised(Task):
     parts: dict[str, list[np.ndarray]] = {}
     for _ in range(evaluation.steps):
       results = self.strategy.tf.run(self._predict_step, args=(next(evaluation.batches),))
-      for name, value in ((name, value) for name, value in results.items() if name not in without):
-        parts.setdefault(name, []).append(self.strategy.gathered(value))
+      for name, value in results.items():
+        if name not in without:
+          parts.setdefault(name, []).append(self.strategy.gathered(value))
     joined = {name: np.concatenate(values) for name, values in parts.items()}
     real = joined.pop(pipeline.MASK) > 0
     return {name: values[real] for name, values in joined.items() if name not in (pipeline.INDEX, "noise")}

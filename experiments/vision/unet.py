@@ -22,7 +22,7 @@ Deviations:
 4. All but `paper`: "same" padding with the whole image predicted at once, batch norm, fewer channels, tiles of a part of the
    image, Adam with a cosine instead of momentum 0.99 at batch 1, bfloat16 (`isbi`), averaged weights.
 5. All but `paper`: no border weights. They make a pixel of a membrane up to eleven times as dear as one of a cell; membranes
-   are then found too wide, which keeps cells apart but errs on more pixels.
+   are then found too wide.
 6. The class whose IoU is told is the membrane, which is the harder one of the two.
 
 Cost: simulated: a minute on two cores. `isbi`: 15 to 30 minutes there, with AVX-512. `paper`: 10 hours on one GPU of 2015,
